@@ -1,0 +1,53 @@
+package shield
+
+import "time"
+
+// An ArchiveStatus is the state of an Archive.
+type ArchiveStatus string
+
+// The states of an archive.
+const (
+	ArchiveValid   ArchiveStatus = "valid"   // stored, acknowledged, length and digest agreed
+	ArchiveExpired ArchiveStatus = "expired" // its policy no longer wants it; a purge task will remove it
+	ArchivePurging ArchiveStatus = "purging" // somebody asked for its removal
+	ArchivePurged  ArchiveStatus = "purged"  // the store confirmed that it is gone
+	ArchiveInvalid ArchiveStatus = "invalid" // found to be damaged or missing
+)
+
+// ValidArchiveStatus reports whether s is one of the states.
+func ValidArchiveStatus(s ArchiveStatus) bool {
+	switch s {
+	case ArchiveValid, ArchiveExpired, ArchivePurging, ArchivePurged, ArchiveInvalid:
+		return true
+	}
+	return false
+}
+
+// An Archive is what a good backup left in a store.
+type Archive struct {
+	UUID        string        `json:"uuid"`
+	Target      string        `json:"target_uuid"`
+	Store       string        `json:"store_uuid"`
+	Job         string        `json:"job_uuid"`
+	Key         string        `json:"store_key"`    // of the blob
+	ManifestKey string        `json:"manifest_key"` // of the commit record beside it
+	TakenAt     time.Time     `json:"taken_at"`
+	ExpiresAt   time.Time     `json:"expires_at"`
+	Notes       string        `json:"notes"`
+	Status      ArchiveStatus `json:"status"`
+	PurgeReason string        `json:"purge_reason"`
+
+	Plugin        string `json:"plugin"` // target plugin that made the stream
+	PluginVersion string `json:"plugin_version"`
+	PluginDigest  string `json:"plugin_digest"`
+	Compression   string `json:"compression"`
+	Encrypted     bool   `json:"encrypted"`
+	RawSize       int64  `json:"raw_size"`      // bytes that the target gave
+	RawDigest     string `json:"raw_digest"`    // "blake3:<hex>" of them
+	StoredSize    int64  `json:"stored_size"`   // bytes in the store
+	StoredDigest  string `json:"stored_digest"` // "blake3:<hex>" of them
+	Frames        int64  `json:"frames"`
+
+	TargetName string `json:"target,omitempty"` // filled when read
+	StoreName  string `json:"store,omitempty"`
+}

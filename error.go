@@ -1,0 +1,102 @@
+package shield
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// A Code classifies an error for programs: callers branch on it, the HTTP API
+// maps it to a status and the CLI to an exit status. A Code is itself an
+// error, so errors.Is(err, shield.NotFound) works on any wrapped Error.
+type Code string
+
+// The codes. They are part of the wire format and never change meaning.
+const (
+	Invalid      Code = "invalid"      // the request is malformed: Field, value and what would be right are named
+	NotFound     Code = "not_found"    // what was named does not exist
+	Conflict     Code = "conflict"     // exists already, or was changed meanwhile
+	InUse        Code = "in_use"       // cannot be deleted: something refers to it
+	Unauthorized Code = "unauthorized" // no or wrong credentials
+	Forbidden    Code = "forbidden"    // known, but not allowed
+	Unavailable  Code = "unavailable"  // cannot be reached or is not ready: trying later may help
+	Canceled     Code = "canceled"     // stopped on request
+	TimedOut     Code = "timed_out"    // a deadline or an idle limit passed
+	Corrupt      Code = "corrupt"      // stored bytes are not what was written
+	TargetFailed Code = "target_failed"
+	StoreFailed  Code = "store_failed"
+	PluginFailed Code = "plugin_failed" // the plugin broke the calling protocol
+	Interrupted  Code = "interrupted"   // the process running it died
+	Internal     Code = "internal"      // a defect in shield
+)
+
+// Error returns the code's text.
+func (c Code) Error() string { return string(c) }
+
+// Error is the one error type of shield. Op names the failing operation
+// ("catalog.CreateJob"), Field the offending input if there is one, Message
+// says what is wrong and what would be right. Err is the cause; it is for
+// logs and never crosses the API.
+type Error struct {
+	Code    Code
+	Op      string
+	Field   string
+	Message string
+	Err     error
+}
+
+// Errorf returns an *Error whose message is formatted as by fmt.Errorf; an
+// operand of the verb %w becomes its cause.
+func Errorf(code Code, op, format string, args ...any) *Error {
+	err := fmt.Errorf(format, args...)
+	return &Error{Code: code, Op: op, Message: err.Error(), Err: errors.Unwrap(err)}
+}
+
+// FieldErrorf returns an Invalid error about one input field.
+func FieldErrorf(field, format string, args ...any) *Error {
+	return &Error{Code: Invalid, Field: field, Message: fmt.Sprintf(format, args...)}
+}
+
+// Error returns "op: field: message". The cause is part of the message only
+// where the message was formatted from it.
+func (e *Error) Error() string {
+	parts := make([]string, 0, 3)
+	for _, p := range []string{e.Op, e.Field, e.Message} {
+		if p != "" {
+			parts = append(parts, p)
+		}
+	}
+	if e.Message == "" {
+		if e.Err != nil {
+			parts = append(parts, e.Err.Error())
+		} else {
+			parts = append(parts, string(e.Code))
+		}
+	}
+	return strings.Join(parts, ": ")
+}
+
+// Unwrap makes both the code and the cause reachable by errors.Is and As.
+func (e *Error) Unwrap() []error {
+	if e.Err == nil {
+		return []error{e.Code}
+	}
+	return []error{e.Code, e.Err}
+}
+
+// CodeOf returns the code of the outermost Error in err's tree, Internal for
+// a foreign error and "" for nil.
+func CodeOf(err error) Code {
+	if err == nil {
+		return ""
+	}
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	var c Code
+	if errors.As(err, &c) {
+		return c
+	}
+	return Internal
+}

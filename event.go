@@ -1,0 +1,25 @@
+package shield
+
+import "time"
+
+// An EventKind names what happened.
+type EventKind string
+
+// The kinds of events.
+const (
+	EventTaskEnded     EventKind = "task.ended"
+	EventArchiveMade   EventKind = "archive.created"
+	EventArchivePurged EventKind = "archive.purged"
+	EventRunMissed     EventKind = "run.missed"
+	EventRunSkipped    EventKind = "run.skipped"
+	EventDaemonStarted EventKind = "daemon.started"
+)
+
+// An Event is something that happened, for people and programs that watch.
+type Event struct {
+	ID      int64     `json:"id"` // grows; set by the catalog
+	At      time.Time `json:"at"`
+	Kind    EventKind `json:"kind"`
+	Subject string    `json:"subject"` // UUID of the noun it is about
+	Message string    `json:"message"`
+}

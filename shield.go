@@ -1,0 +1,260 @@
+// Package shield is the domain of shield, software that backs up and restores
+// data systems: the nouns (Target, Store, Schedule, Policy, Job, Archive,
+// Task, Run), their validation, the state machine of a task, the one error
+// type, and the contracts Catalog, Scheduler and Runner that programs embed.
+//
+// The package uses the standard library only, does no I/O and starts no
+// goroutine. What does lives in subpackages: catalog keeps the nouns, plugin
+// is the contract of target and store plugins, archive is the sealed stream,
+// task runs one operation, scheduler decides what runs when, server is the
+// HTTP API and its client, and daemon wires the default system together.
+//
+// All sizes are bytes, all durations in stored or wire form are seconds, all
+// times are UTC.
+package shield
+
+import (
+	"context"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// A Catalog keeps every noun. Implementations pass catalog/catalogtest and
+// are safe for concurrent use. A ref is a UUID or a name, matched exactly.
+// Every method returns errors of type *Error: NotFound for an unknown ref,
+// Conflict for a name that is taken or a Version that is stale, InUse for
+// deleting what something refers to, Invalid for what fails validation.
+type Catalog interface {
+	TargetService
+	StoreService
+	ScheduleService
+	PolicyService
+	JobService
+	ArchiveService
+	TaskService
+	TaskLedger
+	RunService
+	EventService
+	// Close releases the catalog. Calls in progress end with an error.
+	Close() error
+}
+
+// A Filter narrows a list. Zero fields do not filter. Fields that make no
+// sense for a noun are ignored by it.
+type Filter struct {
+	Name     string // exact
+	Plugin   string
+	Target   string // UUID
+	Store    string // UUID
+	Schedule string // UUID
+	Policy   string // UUID
+	Job      string // UUID
+	Statuses []string
+	Op       Op
+	Used     *bool // referred to by a job
+	Paused   *bool
+	After    time.Time // archives: taken at or after; tasks: requested at or after
+	Before   time.Time // archives: taken before; tasks: requested before
+	Limit    int       // at most so many, the newest first where a noun has a time
+}
+
+// TargetService keeps targets.
+type TargetService interface {
+	CreateTarget(ctx context.Context, t *Target) error
+	Target(ctx context.Context, ref string) (*Target, error)
+	Targets(ctx context.Context, f Filter) ([]*Target, error)
+	UpdateTarget(ctx context.Context, t *Target) error
+	DeleteTarget(ctx context.Context, ref string) error
+}
+
+// StoreService keeps stores.
+type StoreService interface {
+	CreateStore(ctx context.Context, s *Store) error
+	Store(ctx context.Context, ref string) (*Store, error)
+	Stores(ctx context.Context, f Filter) ([]*Store, error)
+	UpdateStore(ctx context.Context, s *Store) error
+	DeleteStore(ctx context.Context, ref string) error
+}
+
+// ScheduleService keeps schedules.
+type ScheduleService interface {
+	CreateSchedule(ctx context.Context, s *Schedule) error
+	Schedule(ctx context.Context, ref string) (*Schedule, error)
+	Schedules(ctx context.Context, f Filter) ([]*Schedule, error)
+	UpdateSchedule(ctx context.Context, s *Schedule) error
+	DeleteSchedule(ctx context.Context, ref string) error
+}
+
+// PolicyService keeps retention policies.
+type PolicyService interface {
+	CreatePolicy(ctx context.Context, p *Policy) error
+	Policy(ctx context.Context, ref string) (*Policy, error)
+	Policies(ctx context.Context, f Filter) ([]*Policy, error)
+	UpdatePolicy(ctx context.Context, p *Policy) error
+	DeletePolicy(ctx context.Context, ref string) error
+}
+
+// JobService keeps jobs. A job's references are checked on every write.
+type JobService interface {
+	CreateJob(ctx context.Context, j *Job) error
+	Job(ctx context.Context, ref string) (*Job, error)
+	Jobs(ctx context.Context, f Filter) ([]*Job, error)
+	UpdateJob(ctx context.Context, j *Job) error
+	DeleteJob(ctx context.Context, ref string) error
+}
+
+// ArchiveService keeps archives. They are created only by FinishTask.
+type ArchiveService interface {
+	Archive(ctx context.Context, uuid string) (*Archive, error)
+	Archives(ctx context.Context, f Filter) ([]*Archive, error)
+	// UpdateArchive writes notes, status, purge reason and expiry.
+	UpdateArchive(ctx context.Context, a *Archive) error
+	// ExpiredArchives returns at most limit valid archives whose expiry is
+	// at or before now, without the newest valid one of each target.
+	ExpiredArchives(ctx context.Context, now time.Time, limit int) ([]*Archive, error)
+}
+
+// TaskService is what users do with tasks.
+type TaskService interface {
+	CreateTask(ctx context.Context, t *Task) error
+	Task(ctx context.Context, uuid string) (*Task, error)
+	Tasks(ctx context.Context, f Filter) ([]*Task, error)
+	// CancelPending ends a pending task as canceled. It returns Conflict if
+	// the task is no longer pending.
+	CancelPending(ctx context.Context, uuid string, now time.Time) error
+}
+
+// TaskLedger is what a scheduler does with tasks. Each call is one
+// transaction.
+type TaskLedger interface {
+	// ClaimTask leases the next pending task, by priority (0 first), then
+	// age, to l.Owner until l.Expires, with a new epoch. A job, and a target,
+	// with a running task is passed over. It returns NotFound when there is
+	// nothing to claim.
+	ClaimTask(ctx context.Context, l Lease, now time.Time) (*Task, error)
+	// RenewTask extends a lease and stores what the task has logged so far.
+	// It returns Conflict when the lease was lost.
+	RenewTask(ctx context.Context, uuid string, l Lease, log string) error
+	// FinishTask ends a running task and, for a backup that is done, inserts
+	// its archive, in one transaction. It returns Conflict when the lease
+	// was lost; nothing is written then.
+	FinishTask(ctx context.Context, uuid string, l Lease, o Outcome) error
+	// LapsedTasks returns the running tasks whose lease expired before now,
+	// or that belong to an owner for which dead returns true.
+	LapsedTasks(ctx context.Context, now time.Time, dead func(owner string) bool) ([]*Task, error)
+}
+
+// RunService is the ledger of expected occurrences.
+type RunService interface {
+	// RecordRun inserts a run, unique by job and due time. It returns
+	// Conflict if that run is recorded already.
+	RecordRun(ctx context.Context, r *Run) error
+	// StartRun makes the task of a due run and links it, in one transaction.
+	StartRun(ctx context.Context, r *Run, t *Task) error
+	// EndRun sets the outcome and reason of a run that has not ended.
+	EndRun(ctx context.Context, uuid string, s RunStatus, reason string) error
+	Runs(ctx context.Context, f Filter) ([]*Run, error)
+}
+
+// EventService keeps what happened.
+type EventService interface {
+	RecordEvent(ctx context.Context, e *Event) error
+	Events(ctx context.Context, f Filter) ([]*Event, error)
+}
+
+// A Scheduler decides what runs when, and is the only writer of outcomes.
+type Scheduler interface {
+	// Start launches the scheduler and returns. Starting twice is harmless.
+	Start(ctx context.Context) error
+	// Stop takes no new work, lets running tasks end until ctx is done, then
+	// cancels them, and returns when nothing runs any more.
+	Stop(ctx context.Context) error
+	// Submit queues t and wakes the scheduler.
+	Submit(ctx context.Context, t *Task) error
+	// Cancel ends a pending or running task. It returns Conflict if the task
+	// has ended already.
+	Cancel(ctx context.Context, uuid string) error
+}
+
+// A Runner runs one task to its end and returns all it learned. It never
+// touches the catalog. A failure is an *Error that says which side failed
+// first and why; whatever a failed backup left in the store has been purged,
+// or the error says that it could not be. When ctx is canceled the runner
+// cleans up before it returns.
+type Runner interface {
+	Run(ctx context.Context, t *Task, m Monitor) (TaskResult, error)
+}
+
+// A Monitor receives what happens while a task runs. Its methods are safe
+// for concurrent use and do not block.
+type Monitor interface {
+	Log(source Source, line string)
+	Progress(p Progress)
+}
+
+// NameLimit is the length, in bytes, of the longest name.
+const NameLimit = 100
+
+// ValidateName checks the name of a noun: 1 to NameLimit bytes of valid
+// UTF-8 without control characters, without white space at its ends, and not
+// of the form of a UUID, since names and UUIDs share their places.
+func ValidateName(field, name string) error {
+	switch {
+	case name == "":
+		return FieldErrorf(field, "is missing: a name is wanted")
+	case len(name) > NameLimit:
+		return FieldErrorf(field, "has %d bytes: at most %d are allowed", len(name), NameLimit)
+	case !utf8.ValidString(name):
+		return FieldErrorf(field, "%q is not valid UTF-8", name)
+	case strings.TrimSpace(name) != name:
+		return FieldErrorf(field, "%q begins or ends with white space", name)
+	case strings.ContainsFunc(name, unicode.IsControl):
+		return FieldErrorf(field, "%q has control characters", name)
+	case IsUUID(name):
+		return FieldErrorf(field, "%q has the form of a UUID: choose a name that cannot be mistaken for one", name)
+	}
+	return nil
+}
+
+// ValidateText checks a free text such as a summary or a note.
+func ValidateText(field, s string) error {
+	const limit = 10_000
+	if len(s) > limit {
+		return FieldErrorf(field, "has %d bytes: at most %d are allowed", len(s), limit)
+	}
+	if !utf8.ValidString(s) || strings.ContainsRune(s, 0) {
+		return FieldErrorf(field, "is not valid UTF-8 text")
+	}
+	return nil
+}
+
+// IsUUID reports whether s has the canonical form of a UUID, in lower case.
+func IsUUID(s string) bool {
+	if len(s) != 36 {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		switch {
+		case i == 8 || i == 13 || i == 18 || i == 23:
+			if c != '-' {
+				return false
+			}
+		case (c < '0' || c > '9') && (c < 'a' || c > 'f'):
+			return false
+		}
+	}
+	return true
+}
+
+// FirstError returns the first of errs that is not nil.
+func FirstError(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,223 @@
+package shield
+
+import (
+	"fmt"
+	"time"
+)
+
+// An Op is an operation that a task runs.
+type Op string
+
+// The operations.
+const (
+	OpBackup    Op = "backup"
+	OpRestore   Op = "restore"
+	OpPurge     Op = "purge"
+	OpTestStore Op = "test-store"
+)
+
+// A TaskStatus is the state of a Task.
+type TaskStatus string
+
+// The states of a task. A task is made pending.
+const (
+	TaskPending  TaskStatus = "pending"  // waits to be claimed
+	TaskRunning  TaskStatus = "running"  // leased to an owner
+	TaskDone     TaskStatus = "done"     // proven good
+	TaskFailed   TaskStatus = "failed"   // the error says which side and why
+	TaskCanceled TaskStatus = "canceled" // stopped on request
+)
+
+// An Actor is who may move a task from one state to another.
+type Actor string
+
+// The actors.
+const (
+	ActorScheduler Actor = "scheduler" // the holder of the lease, or the one that finds it lapsed
+	ActorUser      Actor = "user"
+)
+
+// A Transition is one arrow of the task state machine.
+type Transition struct {
+	From, To TaskStatus
+	By       Actor
+	When     string
+}
+
+// Transitions is the whole state machine of a task; docs/tasks.md draws it.
+// A running task that a user cancels stays running until its runner has
+// cleaned up; then the scheduler moves it.
+func Transitions() []Transition {
+	return []Transition{
+		{TaskPending, TaskRunning, ActorScheduler, "claimed: a lease with a new epoch"},
+		{TaskPending, TaskCanceled, ActorUser, "canceled before it was claimed"},
+		{TaskRunning, TaskDone, ActorScheduler, "the runner proved success and the lease still holds"},
+		{TaskRunning, TaskFailed, ActorScheduler, "the runner failed, a deadline passed, or the lease lapsed"},
+		{TaskRunning, TaskCanceled, ActorScheduler, "a user asked, and the runner has cleaned up"},
+		{TaskRunning, TaskPending, ActorScheduler, "failed or interrupted with attempts left: tried again"},
+	}
+}
+
+// CanMove reports whether some actor may move a task from one state to
+// another.
+func CanMove(from, to TaskStatus) bool {
+	for _, t := range Transitions() {
+		if t.From == from && t.To == to {
+			return true
+		}
+	}
+	return false
+}
+
+// Final reports whether a task in state s can change no more.
+func (s TaskStatus) Final() bool {
+	return s == TaskDone || s == TaskFailed || s == TaskCanceled
+}
+
+// A Task is one run of one operation. It carries copies of all that its
+// runner needs, so that a later edit does not change what runs.
+type Task struct {
+	UUID     string     `json:"uuid"`
+	Owner    string     `json:"owner"` // who asked, or "system"
+	Op       Op         `json:"op"`
+	Status   TaskStatus `json:"status"`
+	Priority int        `json:"priority"`
+
+	Job     string `json:"job_uuid"`
+	JobName string `json:"job"`
+	// Archive is the UUID of the archive that a backup makes (it is chosen
+	// when the task is made) or that a restore or purge works on.
+	Archive string `json:"archive_uuid"`
+
+	Target         string   `json:"target_uuid"`
+	TargetName     string   `json:"target"`
+	TargetPlugin   string   `json:"target_plugin"`
+	TargetEndpoint Endpoint `json:"target_endpoint"`
+	Store          string   `json:"store_uuid"`
+	StoreName      string   `json:"store"`
+	StorePlugin    string   `json:"store_plugin"`
+	StoreEndpoint  Endpoint `json:"store_endpoint"`
+	Agent          string   `json:"agent"`
+
+	// Key is the store key: wanted, for a backup; read, for a restore;
+	// removed, for a purge. ManifestKey is that of the commit record.
+	Key         string `json:"restore_key"`
+	ManifestKey string `json:"manifest_key"`
+
+	Retention   int64  `json:"retention"` // seconds; backup only
+	Compression string `json:"compression"`
+	Unencrypted bool   `json:"unencrypted"`
+	// Expected is what the catalog knows of the archive that a restore
+	// reads, so that another blob under the same key is noticed.
+	Expected *Archive `json:"expected,omitempty"`
+
+	RequestedAt time.Time `json:"requested_at"`
+	StartedAt   time.Time `json:"started_at"`
+	StoppedAt   time.Time `json:"stopped_at"`
+	TimeoutAt   time.Time `json:"timeout_at"` // absolute deadline, set when it is claimed
+	Timeout     int64     `json:"timeout"`    // seconds
+	Attempts    int       `json:"attempts"`
+	NotBefore   time.Time `json:"not_before"`
+
+	LeaseOwner   string    `json:"lease_owner"`
+	LeaseEpoch   int64     `json:"lease_epoch"`
+	LeaseExpires time.Time `json:"lease_expires"`
+
+	ErrorCode Code     `json:"error_code"`
+	Error     string   `json:"error"`
+	Progress  Progress `json:"progress"`
+	Log       string   `json:"log,omitempty"` // one LogLine a line
+}
+
+// Validate checks that a task has what its operation needs.
+func (t *Task) Validate() error {
+	missing := func(field string) error {
+		return FieldErrorf(field, "is missing: a %s task needs it", t.Op)
+	}
+	switch t.Op {
+	case OpBackup, OpRestore:
+		if t.TargetPlugin == "" {
+			return missing("target_plugin")
+		}
+		if t.Archive == "" {
+			return missing("archive_uuid")
+		}
+		if t.Op == OpBackup && t.Retention <= 0 {
+			return FieldErrorf("retention", "is missing: a backup without a retention policy cannot exist")
+		}
+	case OpPurge, OpTestStore:
+	default:
+		return FieldErrorf("op", "is %q: backup, restore, purge or test-store are allowed", t.Op)
+	}
+	if t.StorePlugin == "" {
+		return missing("store_plugin")
+	}
+	if t.Op != OpTestStore && t.Key == "" {
+		return missing("restore_key")
+	}
+	return nil
+}
+
+// A Lease is the right to run a task and to write its outcome.
+type Lease struct {
+	Owner   string
+	Epoch   int64 // set by ClaimTask
+	Expires time.Time
+	Timeout time.Duration // deadline of a task that names none
+}
+
+// An Outcome is how a task ended.
+type Outcome struct {
+	Status    TaskStatus
+	StoppedAt time.Time
+	Code      Code
+	Error     string
+	Log       string
+	Progress  Progress
+	// Archive is inserted by a backup that is done.
+	Archive *Archive
+	// PurgedArchive is the UUID of the archive that a purge that is done
+	// removed.
+	PurgedArchive string
+	// RetryAt makes a failed task pending again.
+	RetryAt time.Time
+}
+
+// A TaskResult is what a runner learned.
+type TaskResult struct {
+	// Archive is what a backup made, complete but for names.
+	Archive *Archive
+	// Progress is the final count.
+	Progress Progress
+}
+
+// Progress counts what has moved.
+type Progress struct {
+	RawBytes    int64 `json:"raw_bytes"`    // between target and archive stream
+	StoredBytes int64 `json:"stored_bytes"` // between archive stream and store
+	Rate        int64 `json:"rate"`         // raw bytes a second, lately
+	TotalBytes  int64 `json:"total_bytes"`  // raw bytes expected; 0: unknown
+}
+
+// A Source is who wrote a log line.
+type Source string
+
+// The sources of log lines.
+const (
+	SourceShield Source = "shield"
+	SourceTarget Source = "target"
+	SourceStore  Source = "store"
+)
+
+// A LogLine is one line of a task's log.
+type LogLine struct {
+	At     time.Time `json:"at"`
+	Source Source    `json:"source"`
+	Text   string    `json:"text"`
+}
+
+// String returns the line as it is kept: time (UTC, milliseconds), source,
+// text.
+func (l LogLine) String() string {
+	return fmt.Sprintf("%s %-6s %s", l.At.UTC().Format("2006-01-02T15:04:05.000Z"), l.Source, l.Text)
+}
