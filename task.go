@@ -189,6 +189,9 @@ type TaskResult struct {
 	Archive *Archive
 	// Progress is the final count.
 	Progress Progress
+	// Leftovers are store keys that a failed backup could not remove. They
+	// are to be purged later.
+	Leftovers []string
 }
 
 // Progress counts what has moved.
