@@ -171,11 +171,16 @@ type Scheduler interface {
 	// Stop takes no new work, lets running tasks end until ctx is done, then
 	// cancels them, and returns when nothing runs any more.
 	Stop(ctx context.Context) error
-	// Submit queues t and wakes the scheduler.
-	Submit(ctx context.Context, t *Task) error
+	// Submit makes a task of a request and queues it. It returns NotFound or
+	// Invalid where the request names what does not exist or does not fit.
+	Submit(ctx context.Context, r Request) (*Task, error)
 	// Cancel ends a pending or running task. It returns Conflict if the task
 	// has ended already.
 	Cancel(ctx context.Context, uuid string) error
+	// Follow returns the task as it is now and its log lines from number
+	// after on. When there is nothing new it waits, at most so long, until
+	// there is. Next is the number of the line behind the last.
+	Follow(ctx context.Context, uuid string, after int, wait time.Duration) (t *Task, lines []string, next int, err error)
 }
 
 // A Runner runs one task to its end and returns all it learned. It never

@@ -158,6 +158,19 @@ func (t *Task) Validate() error {
 	return nil
 }
 
+// A Request is what somebody asks a Scheduler to do. Which refs it needs
+// depends on Op: backup wants Job; restore wants Archive, and Target if not
+// the archive's own; purge wants Archive; test-store wants Store.
+type Request struct {
+	Op      Op     `json:"op"`
+	Owner   string `json:"owner"`
+	Job     string `json:"job,omitempty"`
+	Archive string `json:"archive,omitempty"`
+	Target  string `json:"target,omitempty"`
+	Store   string `json:"store,omitempty"`
+	Reason  string `json:"reason,omitempty"` // of a purge
+}
+
 // A Lease is the right to run a task and to write its outcome.
 type Lease struct {
 	Owner   string

@@ -1,0 +1,222 @@
+package scheduler
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/shieldhq/shield"
+)
+
+// dispatch claims tasks while there is room, at each wake-up and at least
+// once a second.
+func (s *Scheduler) dispatch(ctx context.Context) {
+	room := make(chan struct{}, s.opts.Limit)
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		s.claimAll(ctx, room)
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.wake:
+		case <-tick.C:
+		}
+	}
+}
+
+func (s *Scheduler) claimAll(ctx context.Context, room chan struct{}) {
+	for ctx.Err() == nil {
+		select {
+		case room <- struct{}{}:
+		default:
+			return
+		}
+		now := time.Now()
+		lease := shield.Lease{Owner: s.opts.Owner, Expires: now.Add(s.opts.Lease), Timeout: s.opts.Timeout}
+		t, err := s.catalog.ClaimTask(ctx, lease, now)
+		if err != nil {
+			<-room
+			if !errors.Is(err, shield.NotFound) && ctx.Err() == nil {
+				s.log.Error("no task can be claimed", "err", err)
+			}
+			return
+		}
+		s.begin(t, func() { <-room })
+	}
+}
+
+// begin runs a claimed task in its own goroutine.
+func (s *Scheduler) begin(t *shield.Task, leave func()) {
+	ctx, cancel := context.WithCancelCause(s.running)
+	l := newLive(cancel)
+	s.mu.Lock()
+	s.live[t.UUID] = l
+	s.mu.Unlock()
+	s.tasks.Go(func() {
+		s.execute(ctx, t, l)
+		cancel(nil)
+		s.mu.Lock()
+		delete(s.live, t.UUID)
+		s.mu.Unlock()
+		l.announce()
+		leave()
+		signal(s.wake)
+	})
+}
+
+// execute runs a task and writes its outcome.
+func (s *Scheduler) execute(ctx context.Context, t *shield.Task, l *live) {
+	s.log.Info("task started", "task", t.UUID, "op", t.Op, "job", t.JobName, "target", t.TargetName, "store", t.StoreName)
+	beat, stop := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() { defer close(done); s.heartbeat(beat, t, l) }()
+
+	sealed := *t // the outcome and leftovers use the endpoints as they are kept
+	result, err := s.run(ctx, t, l)
+	stop()
+	<-done
+	s.finish(&sealed, l, result, err)
+}
+
+func (s *Scheduler) run(ctx context.Context, t *shield.Task, l *live) (shield.TaskResult, error) {
+	if err := s.opts.Reveal(t); err != nil {
+		return shield.TaskResult{}, err
+	}
+	return s.runner.Run(ctx, t, l)
+}
+
+func (s *Scheduler) leaseOf(t *shield.Task, expires time.Time) shield.Lease {
+	return shield.Lease{Owner: t.LeaseOwner, Epoch: t.LeaseEpoch, Expires: expires}
+}
+
+// heartbeat renews the lease and keeps the log until ctx is done. A lost
+// lease cancels the task: another scheduler may have given up on it.
+func (s *Scheduler) heartbeat(ctx context.Context, t *shield.Task, l *live) {
+	tick := time.NewTicker(s.opts.Lease / 3)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			err := s.catalog.RenewTask(ctx, t.UUID, s.leaseOf(t, now.Add(s.opts.Lease)), l.lines.text())
+			if errors.Is(err, shield.Conflict) {
+				l.cancel(shield.Errorf(shield.Interrupted, "", "the lease was lost: %v", err))
+				return
+			}
+			if err != nil && ctx.Err() == nil {
+				s.log.Error("the lease of a task was not renewed", "task", t.UUID, "err", err)
+			}
+		}
+	}
+}
+
+// finish writes how a task ended. When that fails for good, a backup's blob
+// is an orphan and is purged.
+func (s *Scheduler) finish(t *shield.Task, l *live, result shield.TaskResult, err error) {
+	o := s.outcome(t, l, result, err, time.Now())
+	ctx := context.Background()
+	for _, key := range result.Leftovers {
+		s.queueLeftover(ctx, t, key)
+	}
+	if werr := s.write(ctx, t, o); werr != nil {
+		s.log.Error("the outcome of a task was not written", "task", t.UUID, "status", o.Status, "err", werr)
+		if o.Archive != nil {
+			s.queueLeftover(ctx, t, o.Archive.Key)
+		}
+		return
+	}
+	s.log.Info("task ended", "task", t.UUID, "op", t.Op, "status", o.Status, "error", o.Error)
+}
+
+// write tries again while the catalog is out of order, not when the lease is
+// lost.
+func (s *Scheduler) write(ctx context.Context, t *shield.Task, o shield.Outcome) error {
+	wait := 50 * time.Millisecond
+	for {
+		err := s.catalog.FinishTask(ctx, t.UUID, s.leaseOf(t, time.Time{}), o)
+		if err == nil || errors.Is(err, shield.Conflict) || errors.Is(err, shield.NotFound) || wait > 5*time.Second {
+			return err
+		}
+		time.Sleep(wait)
+		wait *= 2
+	}
+}
+
+func (s *Scheduler) queueLeftover(ctx context.Context, t *shield.Task, key string) {
+	if err := s.catalog.CreateTask(ctx, leftover(t, key, time.Now())); err != nil {
+		s.log.Error("a purge was not queued", "store", t.StoreName, "key", key, "err", err)
+	}
+}
+
+// outcome turns what the runner returned into what the catalog keeps.
+func (s *Scheduler) outcome(t *shield.Task, l *live, r shield.TaskResult, err error, now time.Time) shield.Outcome {
+	o := shield.Outcome{Status: shield.TaskDone, StoppedAt: now.UTC(), Progress: r.Progress}
+	switch {
+	case err == nil && t.Op == shield.OpBackup:
+		o.Archive = r.Archive
+	case err == nil && t.Op == shield.OpPurge:
+		o.PurgedArchive = t.Archive
+	case errors.Is(err, shield.Canceled):
+		o.Status, o.Code, o.Error = shield.TaskCanceled, shield.Canceled, err.Error()
+	case err != nil:
+		o.Status, o.Code, o.Error = shield.TaskFailed, shield.CodeOf(err), err.Error()
+	}
+	if o.Error != "" {
+		l.Log(shield.SourceShield, string(o.Status)+": "+o.Error)
+	}
+	// A purge is wanted until the store confirms it.
+	if t.Op == shield.OpPurge && o.Status == shield.TaskFailed {
+		o.RetryAt = now.Add(backoff(t.Attempts)).UTC()
+		l.Log(shield.SourceShield, "this purge is tried again at "+o.RetryAt.Format(time.RFC3339))
+	}
+	o.Log = l.lines.text()
+	return o
+}
+
+// backoff is how long to wait after so many attempts: 1 minute, doubled each
+// time, at most 1 hour.
+func backoff(attempts int) time.Duration {
+	return min(time.Minute<<min(max(attempts-1, 0), 10), time.Hour)
+}
+
+// recoverTasks ends the tasks of schedulers that are gone: failed as
+// interrupted, with a purge of what a backup may have left.
+func (s *Scheduler) recoverTasks(ctx context.Context, now time.Time) error {
+	dead := func(owner string) bool { return s.opts.Exclusive && owner != s.opts.Owner }
+	lapsed, err := s.catalog.LapsedTasks(ctx, now, dead)
+	if err != nil {
+		return err
+	}
+	for _, t := range lapsed {
+		if err := s.endLapsed(ctx, t, now); err != nil && !errors.Is(err, shield.Conflict) {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Scheduler) endLapsed(ctx context.Context, t *shield.Task, now time.Time) error {
+	text := "interrupted: the process that ran this task died"
+	line := shield.LogLine{At: now, Source: shield.SourceShield, Text: "failed: " + text}.String()
+	o := shield.Outcome{
+		Status: shield.TaskFailed, StoppedAt: now.UTC(), Code: shield.Interrupted, Error: text,
+		Log: line, Progress: t.Progress,
+	}
+	if t.Log != "" {
+		o.Log = t.Log + "\n" + line
+	}
+	if t.Op == shield.OpPurge {
+		o.RetryAt = now.UTC()
+	}
+	// The purge is queued first: should the process die between the two, the
+	// task is still found as lapsed.
+	if t.Op == shield.OpBackup {
+		if err := s.catalog.CreateTask(ctx, leftover(t, t.Key, now)); err != nil {
+			return err
+		}
+	}
+	s.log.Warn("task interrupted", "task", t.UUID, "op", t.Op, "job", t.JobName)
+	return s.catalog.FinishTask(ctx, t.UUID, s.leaseOf(t, time.Time{}), o)
+}

@@ -1,0 +1,157 @@
+package scheduler
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/shieldhq/shield"
+)
+
+// taskFor makes the task that a request asks for, with copies of all that
+// its runner needs.
+func (s *Scheduler) taskFor(ctx context.Context, r shield.Request) (*shield.Task, error) {
+	if r.Owner == "" {
+		r.Owner = "system"
+	}
+	t := &shield.Task{
+		UUID: uuid.NewString(), Owner: r.Owner, Op: r.Op, Status: shield.TaskPending,
+		Priority: shield.DefaultPriority, RequestedAt: time.Now().UTC(),
+	}
+	var err error
+	switch r.Op {
+	case shield.OpBackup:
+		err = s.fillBackup(ctx, t, r)
+	case shield.OpRestore:
+		err = s.fillRestore(ctx, t, r)
+	case shield.OpPurge:
+		err = s.fillPurge(ctx, t, r)
+	case shield.OpTestStore:
+		err = s.fillStore(ctx, t, r.Store)
+	default:
+		err = shield.FieldErrorf("op", "is %q: backup, restore, purge or test-store are allowed", r.Op)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return t, t.Validate()
+}
+
+func (s *Scheduler) fillStore(ctx context.Context, t *shield.Task, ref string) error {
+	if ref == "" {
+		return shield.FieldErrorf("store", "is missing: a %s task needs it", t.Op)
+	}
+	st, err := s.catalog.Store(ctx, ref)
+	if err != nil {
+		return err
+	}
+	t.Store, t.StoreName, t.StorePlugin, t.StoreEndpoint = st.UUID, st.Name, st.Plugin, st.Endpoint
+	return nil
+}
+
+func (s *Scheduler) fillTarget(ctx context.Context, t *shield.Task, ref string) error {
+	if ref == "" {
+		return shield.FieldErrorf("target", "is missing: a %s task needs it", t.Op)
+	}
+	tg, err := s.catalog.Target(ctx, ref)
+	if err != nil {
+		return err
+	}
+	t.Target, t.TargetName, t.TargetPlugin, t.TargetEndpoint, t.Agent = tg.UUID, tg.Name, tg.Plugin, tg.Endpoint, tg.Agent
+	return nil
+}
+
+func (s *Scheduler) fillBackup(ctx context.Context, t *shield.Task, r shield.Request) error {
+	if r.Job == "" {
+		return shield.FieldErrorf("job", "is missing: a backup is a run of a job")
+	}
+	j, err := s.catalog.Job(ctx, r.Job)
+	if err != nil {
+		return err
+	}
+	p, err := s.catalog.Policy(ctx, j.Policy)
+	if err != nil {
+		return err
+	}
+	t.Job, t.JobName, t.Priority, t.Timeout = j.UUID, j.Name, j.Priority, j.Timeout
+	t.Compression, t.Unencrypted, t.Retention = j.Compression, j.Unencrypted, p.Expiry
+	t.Archive = uuid.NewString()
+	t.Key = storeKey(t.RequestedAt, t.Archive)
+	if err := s.fillTarget(ctx, t, j.Target); err != nil {
+		return err
+	}
+	return s.fillStore(ctx, t, j.Store)
+}
+
+// storeKey is the key that a backup asks its store for: readable, sortable
+// by time, and unique by the archive's UUID.
+func storeKey(at time.Time, archive string) string {
+	return fmt.Sprintf("%s/%s-%s", at.UTC().Format("2006/01/02"), at.UTC().Format("2006-01-02-150405"), archive)
+}
+
+func (s *Scheduler) fillArchive(ctx context.Context, t *shield.Task, r shield.Request) (*shield.Archive, error) {
+	if r.Archive == "" {
+		return nil, shield.FieldErrorf("archive", "is missing: a %s task needs it", t.Op)
+	}
+	a, err := s.catalog.Archive(ctx, r.Archive)
+	if err != nil {
+		return nil, err
+	}
+	t.Archive, t.Key, t.ManifestKey = a.UUID, a.Key, a.ManifestKey
+	return a, s.fillStore(ctx, t, a.Store)
+}
+
+func (s *Scheduler) fillRestore(ctx context.Context, t *shield.Task, r shield.Request) error {
+	a, err := s.fillArchive(ctx, t, r)
+	if err != nil {
+		return err
+	}
+	if a.Status != shield.ArchiveValid && a.Status != shield.ArchiveExpired {
+		return shield.Errorf(shield.Conflict, "", "archive %s is %s: only a valid one can be restored", a.UUID, a.Status)
+	}
+	t.Expected = a
+	if r.Target == "" {
+		r.Target = a.Target
+	}
+	if err := s.fillTarget(ctx, t, r.Target); err != nil {
+		return err
+	}
+	if t.TargetPlugin != a.Plugin {
+		return shield.FieldErrorf("target", "%q is a %s target: archive %s was made by %s", t.TargetName, t.TargetPlugin, a.UUID, a.Plugin)
+	}
+	return nil
+}
+
+func (s *Scheduler) fillPurge(ctx context.Context, t *shield.Task, r shield.Request) error {
+	a, err := s.fillArchive(ctx, t, r)
+	if err != nil {
+		return err
+	}
+	if a.Status == shield.ArchivePurged {
+		return shield.Errorf(shield.Conflict, "", "archive %s is purged already: %s", a.UUID, a.PurgeReason)
+	}
+	if r.Reason == "" {
+		r.Reason = "deleted by " + t.Owner
+	}
+	a.PurgeReason = r.Reason
+	if a.Status == shield.ArchiveValid || a.Status == shield.ArchiveInvalid {
+		a.Status = shield.ArchivePurging
+	}
+	return s.catalog.UpdateArchive(ctx, a)
+}
+
+// leftover makes the task that removes a blob which is no archive.
+func leftover(t *shield.Task, key string, at time.Time) *shield.Task {
+	return &shield.Task{
+		UUID: uuid.NewString(), Owner: "system", Op: shield.OpPurge, Status: shield.TaskPending,
+		Priority: t.Priority, RequestedAt: at.UTC(), Job: t.Job, JobName: t.JobName,
+		Store: t.Store, StoreName: t.StoreName, StorePlugin: t.StorePlugin, StoreEndpoint: t.StoreEndpoint,
+		Agent: t.Agent, Key: key, ManifestKey: key + manifestSuffix,
+	}
+}
+
+// manifestSuffix is that of task.ManifestSuffix; purging a manifest that is
+// not there is harmless.
+const manifestSuffix = ".manifest"

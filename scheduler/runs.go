@@ -1,0 +1,252 @@
+package scheduler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/shieldhq/shield"
+	"github.com/shieldhq/shield/scheduler/timespec"
+)
+
+// How often keepTime looks. Waiting by short steps, it notices a clock that
+// was set.
+const (
+	tickEvery   = time.Second
+	replanEvery = time.Minute
+	sweepEvery  = 30 * time.Second
+	// missedLimit bounds the runs that one catch-up records as missed.
+	missedLimit = 100
+)
+
+// keepTime records runs before they are due, starts those that are, expires
+// archives, and ends tasks whose lease lapsed.
+func (s *Scheduler) keepTime(ctx context.Context) {
+	tick := time.NewTicker(tickEvery)
+	defer tick.Stop()
+	var planned, swept time.Time
+	for {
+		now := time.Now()
+		if now.Sub(planned) >= replanEvery || now.Before(planned) {
+			s.report(ctx, "planning", s.plan(ctx, now))
+			planned = now
+		}
+		s.report(ctx, "starting due runs", s.startDue(ctx, now))
+		if now.Sub(swept) >= sweepEvery || now.Before(swept) {
+			s.report(ctx, "retention", s.expire(ctx, now))
+			s.report(ctx, "recovery", s.recoverTasks(ctx, now))
+			swept = now
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.replan:
+			planned = time.Time{}
+		case <-tick.C:
+		}
+	}
+}
+
+func (s *Scheduler) report(ctx context.Context, what string, err error) {
+	if err != nil && ctx.Err() == nil {
+		s.log.Error(what+" failed", "err", err)
+	}
+}
+
+// NextRun returns the first occurrence of a schedule after t.
+func NextRun(sch *shield.Schedule, t time.Time) (time.Time, error) {
+	spec, err := timespec.Parse(sch.Timespec)
+	if err != nil {
+		return time.Time{}, err
+	}
+	loc, err := time.LoadLocation(sch.Timezone)
+	if err != nil {
+		return time.Time{}, shield.FieldErrorf("timezone", `%q is unknown: a name like "Europe/Rome" is wanted`, sch.Timezone)
+	}
+	return spec.Next(t, loc).UTC(), nil
+}
+
+// plan makes sure that each job that is not paused has its next run
+// recorded, and that runs which no schedule expects any more are skipped.
+func (s *Scheduler) plan(ctx context.Context, now time.Time) error {
+	jobs, err := s.catalog.Jobs(ctx, shield.Filter{})
+	if err != nil {
+		return err
+	}
+	due, err := s.dueRuns(ctx)
+	if err != nil {
+		return err
+	}
+	for _, j := range jobs {
+		if err := s.planJob(ctx, j, due[j.UUID], now); err != nil {
+			s.log.Error("a job was not planned", "job", j.Name, "err", err)
+		}
+		delete(due, j.UUID)
+	}
+	for _, r := range due {
+		if err := s.catalog.EndRun(ctx, r.UUID, shield.RunSkipped, "the job was deleted"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Scheduler) dueRuns(ctx context.Context) (map[string]*shield.Run, error) {
+	runs, err := s.catalog.Runs(ctx, shield.Filter{Statuses: []string{string(shield.RunDue)}})
+	if err != nil {
+		return nil, err
+	}
+	due := make(map[string]*shield.Run, len(runs))
+	for _, r := range runs {
+		due[r.Job] = r
+	}
+	return due, nil
+}
+
+// planJob compares the run that is recorded with the one that the schedule
+// wants.
+func (s *Scheduler) planJob(ctx context.Context, j *shield.Job, r *shield.Run, now time.Time) error {
+	if r != nil && (!r.DueAt.After(now) && !j.Paused) {
+		return nil // overdue: startDue takes it, then plans the next
+	}
+	if j.Paused {
+		if r == nil {
+			return nil
+		}
+		return s.catalog.EndRun(ctx, r.UUID, shield.RunSkipped, "the job is paused")
+	}
+	next, err := s.nextRun(ctx, j, now)
+	if err != nil {
+		return err
+	}
+	if r != nil && r.DueAt.Equal(next) {
+		return nil
+	}
+	if r != nil {
+		if err := s.catalog.EndRun(ctx, r.UUID, shield.RunSkipped, "the schedule was changed"); err != nil {
+			return err
+		}
+	}
+	return s.record(ctx, j, next)
+}
+
+func (s *Scheduler) nextRun(ctx context.Context, j *shield.Job, after time.Time) (time.Time, error) {
+	sch, err := s.catalog.Schedule(ctx, j.Schedule)
+	if err != nil {
+		return time.Time{}, err
+	}
+	return NextRun(sch, after)
+}
+
+// record writes a due run. One that is recorded already, by another
+// scheduler or before a change was taken back, is left as it is.
+func (s *Scheduler) record(ctx context.Context, j *shield.Job, due time.Time) error {
+	err := s.catalog.RecordRun(ctx, &shield.Run{Job: j.UUID, DueAt: due, Status: shield.RunDue})
+	if errors.Is(err, shield.Conflict) {
+		return nil
+	}
+	return err
+}
+
+// startDue starts the runs whose time has come. After downtime each job has
+// one such run: it is started once, and what else passed is missed.
+func (s *Scheduler) startDue(ctx context.Context, now time.Time) error {
+	runs, err := s.catalog.Runs(ctx, shield.Filter{Statuses: []string{string(shield.RunDue)}, Before: now.Add(time.Millisecond)})
+	if err != nil {
+		return err
+	}
+	for _, r := range runs {
+		if err := s.startRun(ctx, r, now); err != nil {
+			s.log.Error("a due run was not started", "run", r.UUID, "job", r.Job, "err", err)
+		}
+	}
+	return nil
+}
+
+func (s *Scheduler) startRun(ctx context.Context, r *shield.Run, now time.Time) error {
+	j, err := s.catalog.Job(ctx, r.Job)
+	if errors.Is(err, shield.NotFound) {
+		return s.catalog.EndRun(ctx, r.UUID, shield.RunSkipped, "the job was deleted")
+	}
+	if err != nil {
+		return err
+	}
+	if err := s.startOrSkip(ctx, j, r); err != nil {
+		return err
+	}
+	if j.Paused {
+		return nil
+	}
+	if err := s.recordMissed(ctx, j, r.DueAt, now); err != nil {
+		return err
+	}
+	next, err := s.nextRun(ctx, j, now)
+	if err != nil {
+		return err
+	}
+	return s.record(ctx, j, next)
+}
+
+func (s *Scheduler) startOrSkip(ctx context.Context, j *shield.Job, r *shield.Run) error {
+	if j.Paused {
+		return s.catalog.EndRun(ctx, r.UUID, shield.RunSkipped, "the job is paused")
+	}
+	open, err := s.catalog.Tasks(ctx, shield.Filter{
+		Job: j.UUID, Op: shield.OpBackup, Limit: 1,
+		Statuses: []string{string(shield.TaskPending), string(shield.TaskRunning)},
+	})
+	if err != nil {
+		return err
+	}
+	if len(open) > 0 {
+		return s.catalog.EndRun(ctx, r.UUID, shield.RunSkipped, fmt.Sprintf("task %s of the same job is still %s", open[0].UUID, open[0].Status))
+	}
+	t, err := s.taskFor(ctx, shield.Request{Op: shield.OpBackup, Job: j.UUID})
+	if err != nil {
+		return s.catalog.EndRun(ctx, r.UUID, shield.RunFailed, err.Error())
+	}
+	if err := s.catalog.StartRun(ctx, r, t); err != nil {
+		return err
+	}
+	signal(s.wake)
+	return nil
+}
+
+// recordMissed records the occurrences between a run that is started late
+// and now.
+func (s *Scheduler) recordMissed(ctx context.Context, j *shield.Job, from, now time.Time) error {
+	for range missedLimit {
+		next, err := s.nextRun(ctx, j, from)
+		if err != nil || next.After(now) {
+			return err
+		}
+		r := &shield.Run{Job: j.UUID, DueAt: next, Status: shield.RunMissed, Reason: "its time passed while no scheduler ran"}
+		if err := s.catalog.RecordRun(ctx, r); err != nil && !errors.Is(err, shield.Conflict) {
+			return err
+		}
+		from = next
+	}
+	return nil
+}
+
+// expire queues the purge of archives that their policy no longer wants. The
+// newest valid archive of a target is never among them.
+func (s *Scheduler) expire(ctx context.Context, now time.Time) error {
+	const batch = 100
+	expired, err := s.catalog.ExpiredArchives(ctx, now, batch)
+	if err != nil {
+		return err
+	}
+	for _, a := range expired {
+		a.Status = shield.ArchiveExpired
+		if err := s.catalog.UpdateArchive(ctx, a); err != nil {
+			return err
+		}
+		r := shield.Request{Op: shield.OpPurge, Archive: a.UUID, Reason: "expired " + a.ExpiresAt.UTC().Format(time.RFC3339)}
+		if _, err := s.Submit(ctx, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}

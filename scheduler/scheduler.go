@@ -1,0 +1,220 @@
+// Package scheduler decides what runs when and is the only writer of
+// outcomes: it turns requests and due runs into tasks, claims tasks by lease,
+// hands them to a shield.Runner, keeps their logs, and ends them in the
+// catalog. Package scheduler/timespec is the language of schedules.
+package scheduler
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/shieldhq/shield"
+)
+
+// Defaults of Options.
+const (
+	DefaultLimit   = 4
+	DefaultTimeout = 24 * time.Hour
+	DefaultLease   = 30 * time.Second
+)
+
+// Options configures a Scheduler. The zero value of a field means its
+// default.
+type Options struct {
+	// Owner names this scheduler in leases. It must be new with every start.
+	Owner string
+	// Exclusive says that no other scheduler can be alive on this catalog,
+	// so that tasks leased to another owner are interrupted ones.
+	Exclusive bool
+	// Limit is how many tasks run at once.
+	Limit int
+	// Timeout is the deadline of tasks that name none.
+	Timeout time.Duration
+	// Lease is how long a task stays claimed without a heartbeat; a
+	// heartbeat comes three times in it.
+	Lease time.Duration
+	// Reveal replaces the sealed secrets of a task's endpoints just before
+	// it runs.
+	Reveal func(t *shield.Task) error
+	// Log receives what operators should know; nil discards it.
+	Log *slog.Logger
+}
+
+// Scheduler is a shield.Scheduler. Make one with New.
+type Scheduler struct {
+	catalog shield.Catalog
+	runner  shield.Runner
+	opts    Options
+	log     *slog.Logger
+
+	wake   chan struct{} // something may be claimable
+	replan chan struct{} // jobs or schedules changed
+	loops  sync.WaitGroup
+	tasks  sync.WaitGroup
+
+	mu      sync.Mutex
+	started bool
+	stop    context.CancelFunc // ends the loops
+	halt    context.CancelCauseFunc
+	running context.Context // the parent of every task
+	live    map[string]*live
+}
+
+var _ shield.Scheduler = (*Scheduler)(nil)
+
+// New returns a scheduler over a catalog that gives tasks to a runner.
+func New(catalog shield.Catalog, runner shield.Runner, opts *Options) *Scheduler {
+	s := &Scheduler{
+		catalog: catalog, runner: runner,
+		wake: make(chan struct{}, 1), replan: make(chan struct{}, 1),
+		live: map[string]*live{},
+	}
+	if opts != nil {
+		s.opts = *opts
+	}
+	if s.opts.Owner == "" {
+		s.opts.Owner = uuid.NewString()
+	}
+	if s.opts.Limit <= 0 {
+		s.opts.Limit = DefaultLimit
+	}
+	if s.opts.Timeout <= 0 {
+		s.opts.Timeout = DefaultTimeout
+	}
+	if s.opts.Lease <= 0 {
+		s.opts.Lease = DefaultLease
+	}
+	if s.opts.Reveal == nil {
+		s.opts.Reveal = func(*shield.Task) error { return nil }
+	}
+	if s.log = s.opts.Log; s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	return s
+}
+
+// Start ends the tasks that an earlier scheduler left running, launches the
+// loops and returns.
+func (s *Scheduler) Start(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.started {
+		return nil
+	}
+	if err := s.recoverTasks(ctx, time.Now()); err != nil {
+		return err
+	}
+	loops, stop := context.WithCancel(context.WithoutCancel(ctx))
+	s.stop = stop
+	s.running, s.halt = context.WithCancelCause(context.WithoutCancel(ctx))
+	s.started = true
+	s.loops.Go(func() { s.dispatch(loops) })
+	s.loops.Go(func() { s.keepTime(loops) })
+	return nil
+}
+
+// Stop ends the loops, lets running tasks end until ctx is done, then
+// cancels them, and returns when nothing runs any more.
+func (s *Scheduler) Stop(ctx context.Context) error {
+	s.mu.Lock()
+	if !s.started {
+		s.mu.Unlock()
+		return nil
+	}
+	s.stop()
+	halt := s.halt
+	s.mu.Unlock()
+
+	s.loops.Wait()
+	ended := make(chan struct{})
+	go func() { s.tasks.Wait(); close(ended) }()
+	select {
+	case <-ended:
+	case <-ctx.Done():
+		halt(shield.Errorf(shield.Interrupted, "", "interrupted: the daemon is stopping"))
+		<-ended
+	}
+	s.mu.Lock()
+	s.started = false
+	s.mu.Unlock()
+	return nil
+}
+
+// Changed tells the scheduler that jobs or schedules were changed.
+func (s *Scheduler) Changed() { signal(s.replan) }
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// Submit makes a task of a request, queues it and wakes the dispatcher.
+func (s *Scheduler) Submit(ctx context.Context, r shield.Request) (*shield.Task, error) {
+	t, err := s.taskFor(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.catalog.CreateTask(ctx, t); err != nil {
+		return nil, err
+	}
+	signal(s.wake)
+	return t, nil
+}
+
+// Cancel ends a task: a pending one at once, a running one as soon as its
+// runner has cleaned up.
+func (s *Scheduler) Cancel(ctx context.Context, uuid string) error {
+	err := s.catalog.CancelPending(ctx, uuid, time.Now())
+	if err == nil || !errors.Is(err, shield.Conflict) {
+		return err
+	}
+	s.mu.Lock()
+	l := s.live[uuid]
+	s.mu.Unlock()
+	if l == nil {
+		return err
+	}
+	l.cancel(shield.Errorf(shield.Canceled, "", "canceled on request"))
+	return nil
+}
+
+// Follow returns a task and its log from line number after on; see
+// shield.Scheduler.
+func (s *Scheduler) Follow(ctx context.Context, uuid string, after int, wait time.Duration) (*shield.Task, []string, int, error) {
+	s.mu.Lock()
+	l := s.live[uuid]
+	s.mu.Unlock()
+	if l != nil {
+		l.wait(ctx, after, wait)
+	}
+	t, err := s.catalog.Task(ctx, uuid)
+	if err != nil {
+		return nil, nil, 0, err
+	}
+	if l != nil && !t.Status.Final() {
+		lines, next := l.lines.from(after)
+		t.Progress = l.current()
+		return t, lines, next, nil
+	}
+	lines, next := splitLog(t.Log, after)
+	if len(lines) == 0 && t.Status == shield.TaskPending {
+		pause(ctx, min(wait, 50*time.Millisecond))
+	}
+	return t, lines, next, nil
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}
