@@ -1,0 +1,195 @@
+package catalog
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"github.com/shieldhq/shield"
+)
+
+type archiveRow struct {
+	bun.BaseModel `bun:"table:archives,alias:n"`
+	ID            int64  `bun:"id,pk,autoincrement"`
+	UUID          string `bun:"uuid"`
+	Target        string `bun:"target_uuid"`
+	TargetName    string `bun:"target_name"`
+	Store         string `bun:"store_uuid"`
+	StoreName     string `bun:"store_name"`
+	Job           string `bun:"job_uuid"`
+	Key           string `bun:"store_key"`
+	ManifestKey   string `bun:"manifest_key"`
+	TakenAt       stamp  `bun:"taken_at"`
+	ExpiresAt     stamp  `bun:"expires_at"`
+	Notes         string `bun:"notes"`
+	Status        string `bun:"status"`
+	PurgeReason   string `bun:"purge_reason"`
+	Plugin        string `bun:"plugin"`
+	PluginVersion string `bun:"plugin_version"`
+	PluginDigest  string `bun:"plugin_digest"`
+	Compression   string `bun:"compression"`
+	Encrypted     bool   `bun:"encrypted"`
+	RawSize       int64  `bun:"raw_size"`
+	RawDigest     string `bun:"raw_digest"`
+	StoredSize    int64  `bun:"stored_size"`
+	StoredDigest  string `bun:"stored_digest"`
+	Frames        int64  `bun:"frames"`
+}
+
+func archiveToRow(a *shield.Archive) *archiveRow {
+	return &archiveRow{
+		UUID: a.UUID, Target: a.Target, TargetName: a.TargetName, Store: a.Store, StoreName: a.StoreName, Job: a.Job,
+		Key: a.Key, ManifestKey: a.ManifestKey,
+		TakenAt: stampOf(a.TakenAt), ExpiresAt: stampOf(a.ExpiresAt),
+		Notes: a.Notes, Status: string(a.Status), PurgeReason: a.PurgeReason,
+		Plugin: a.Plugin, PluginVersion: a.PluginVersion, PluginDigest: a.PluginDigest,
+		Compression: a.Compression, Encrypted: a.Encrypted,
+		RawSize: a.RawSize, RawDigest: a.RawDigest,
+		StoredSize: a.StoredSize, StoredDigest: a.StoredDigest, Frames: a.Frames,
+	}
+}
+
+func (r *archiveRow) noun() *shield.Archive {
+	return &shield.Archive{
+		UUID: r.UUID, Target: r.Target, TargetName: r.TargetName, Store: r.Store, StoreName: r.StoreName, Job: r.Job,
+		Key: r.Key, ManifestKey: r.ManifestKey,
+		TakenAt: r.TakenAt.Time, ExpiresAt: r.ExpiresAt.Time,
+		Notes: r.Notes, Status: shield.ArchiveStatus(r.Status), PurgeReason: r.PurgeReason,
+		Plugin: r.Plugin, PluginVersion: r.PluginVersion, PluginDigest: r.PluginDigest,
+		Compression: r.Compression, Encrypted: r.Encrypted,
+		RawSize: r.RawSize, RawDigest: r.RawDigest,
+		StoredSize: r.StoredSize, StoredDigest: r.StoredDigest, Frames: r.Frames,
+	}
+}
+
+// selectArchives shows the present names of target and store, or the last
+// ones if they are gone.
+func selectArchives(q bun.IDB, model any) *bun.SelectQuery {
+	return q.NewSelect().Model(model).ExcludeColumn("target_name", "store_name").
+		ColumnExpr("coalesce(t.name, n.target_name) AS target_name").
+		ColumnExpr("coalesce(s.name, n.store_name) AS store_name").
+		Join("LEFT JOIN targets AS t ON t.uuid = n.target_uuid").
+		Join("LEFT JOIN stores AS s ON s.uuid = n.store_uuid")
+}
+
+func findArchive(ctx context.Context, q bun.IDB, uuid string) (*shield.Archive, error) {
+	var row archiveRow
+	found, err := findBy(ctx, selectArchives(q, &row), "uuid", uuid)
+	if err != nil {
+		return nil, err
+	}
+	if !found {
+		return nil, notFound("archive", uuid)
+	}
+	return row.noun(), nil
+}
+
+// Archive implements shield.ArchiveService.
+func (db *DB) Archive(ctx context.Context, uuid string) (*shield.Archive, error) {
+	var a *shield.Archive
+	err := db.read(ctx, "catalog.Archive", func(ctx context.Context, q bun.IDB) (err error) {
+		a, err = findArchive(ctx, q, uuid)
+		return err
+	})
+	return a, err
+}
+
+// Archives implements shield.ArchiveService. The newest taken comes first.
+func (db *DB) Archives(ctx context.Context, f shield.Filter) ([]*shield.Archive, error) {
+	var rows []*archiveRow
+	err := db.read(ctx, "catalog.Archives", func(ctx context.Context, q bun.IDB) error {
+		if !askable(f) {
+			return nil
+		}
+		return archivesQuery(q, &rows, f).Scan(ctx)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return each(rows, (*archiveRow).noun), nil
+}
+
+func archivesQuery(db bun.IDB, model any, f shield.Filter) *bun.SelectQuery {
+	q := selectArchives(db, model)
+	q = equal(q, "target_uuid", f.Target)
+	q = equal(q, "store_uuid", f.Store)
+	q = equal(q, "job_uuid", f.Job)
+	q = equal(q, "plugin", f.Plugin)
+	q = anyStatus(q, f.Statuses)
+	q = between(q, "taken_at", f.After, f.Before)
+	return limited(newestFirst(q, "taken_at"), f)
+}
+
+// UpdateArchive implements shield.ArchiveService. An archive that is purged
+// stays so: its bytes are gone.
+func (db *DB) UpdateArchive(ctx context.Context, a *shield.Archive) error {
+	made := *a
+	err := db.write(ctx, "catalog.UpdateArchive", func(ctx context.Context, tx bun.Tx) error {
+		old, err := findArchive(ctx, tx, a.UUID)
+		if err != nil {
+			return err
+		}
+		if err := checkArchiveUpdate(old, a); err != nil {
+			return err
+		}
+		made = *old
+		made.Notes, made.Status, made.PurgeReason, made.ExpiresAt = a.Notes, a.Status, a.PurgeReason, whole(a.ExpiresAt)
+		if err := update(ctx, tx, archiveToRow(&made), a.UUID); err != nil {
+			return err
+		}
+		if old.Status != shield.ArchivePurged && made.Status == shield.ArchivePurged {
+			return recordPurge(ctx, tx, &made, time.Now())
+		}
+		return nil
+	})
+	if err == nil {
+		*a = made
+	}
+	return err
+}
+
+func checkArchiveUpdate(old, a *shield.Archive) error {
+	if !shield.ValidArchiveStatus(a.Status) {
+		return shield.FieldErrorf("status", "is %.100q: valid, expired, purging, purged or invalid are allowed", a.Status)
+	}
+	if old.Status == shield.ArchivePurged && a.Status != shield.ArchivePurged {
+		return shield.FieldErrorf("status", "is %q: the archive is purged and stays so, since its bytes are gone", a.Status)
+	}
+	return shield.FirstError(
+		shield.ValidateText("notes", a.Notes),
+		shield.ValidateText("purge_reason", a.PurgeReason),
+	)
+}
+
+func recordPurge(ctx context.Context, tx bun.Tx, a *shield.Archive, at time.Time) error {
+	text := fmt.Sprintf("archive of target %s purged from store %s: %s", a.TargetName, a.StoreName, a.PurgeReason)
+	return recordEvent(ctx, tx, &shield.Event{At: at, Kind: shield.EventArchivePurged, Subject: a.UUID, Message: text})
+}
+
+// ExpiredArchives implements shield.ArchiveService. The one that expired
+// first comes first; a limit below 1 is none.
+func (db *DB) ExpiredArchives(ctx context.Context, now time.Time, limit int) ([]*shield.Archive, error) {
+	var rows []*archiveRow
+	err := db.read(ctx, "catalog.ExpiredArchives", func(ctx context.Context, q bun.IDB) error {
+		return expiredQuery(q, &rows, now, limit).Scan(ctx)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return each(rows, (*archiveRow).noun), nil
+}
+
+// expiredQuery leaves out the newest valid archive of each target: one that
+// no newer valid one exists for.
+func expiredQuery(db bun.IDB, model any, now time.Time, limit int) *bun.SelectQuery {
+	q := selectArchives(db, model).
+		Where("n.status = 'valid'").
+		Where("n.expires_at <= ?", floorMilli(now)).
+		Where(`EXISTS (SELECT 1 FROM archives AS newer
+			WHERE newer.status = 'valid' AND newer.target_uuid = n.target_uuid
+			AND (newer.taken_at, newer.id) > (n.taken_at, n.id))`).
+		OrderExpr("n.expires_at, n.id")
+	return limited(q, shield.Filter{Limit: limit})
+}
