@@ -1,0 +1,248 @@
+package fs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+
+	"github.com/shieldhq/shield"
+	"github.com/shieldhq/shield/plugin"
+)
+
+const blobBuffer = 1 << 20
+
+// Put stores a blob. It is written beside its final name, made durable, and
+// only then given that name, which nothing else may have.
+func (s *store) Put(ctx context.Context, key string, r io.Reader) (plugin.Stored, error) {
+	const op = "fs.put"
+	if err := checkKey(key); err != nil {
+		return plugin.Stored{}, err
+	}
+	root, err := s.root(op)
+	if err != nil {
+		return plugin.Stored{}, err
+	}
+	defer root.Close()
+	p := &put{store: s, root: root, key: key, temp: partial(key)}
+	in := &ctxReader{ctx: ctx, r: r}
+	size, err := p.run(in)
+	switch {
+	case err == nil:
+		return plugin.Stored{Key: key, Size: size}, nil
+	case in.err != nil:
+		return plugin.Stored{}, in.err
+	case errors.As(err, new(*shield.Error)):
+		return plugin.Stored{}, err
+	}
+	return plugin.Stored{}, shield.Errorf(shield.StoreFailed, op, "%s: after %d bytes: %w", path.Join(s.base, key), p.written, cause(err))
+}
+
+// put is the state of one Put.
+type put struct {
+	*store
+	root    *os.Root
+	key     string
+	temp    string
+	made    []string // folders, the outermost first
+	written int64
+}
+
+// run leaves nothing behind if it fails.
+func (p *put) run(r io.Reader) (size int64, err error) {
+	defer func() {
+		if err != nil {
+			prune(p.root, p.made)
+		}
+	}()
+	if err := p.folders(); err != nil {
+		return 0, err
+	}
+	f, err := p.create()
+	if err != nil {
+		return 0, err
+	}
+	// Closing comes last, since it ends the lock on the temporary name.
+	defer f.Close()
+	if size, err = p.fill(f, r); err == nil {
+		err = p.publish()
+	}
+	if err != nil {
+		_ = p.root.Remove(p.temp)
+		return 0, err
+	}
+	return size, p.settle()
+}
+
+// folders makes the folders of the key.
+func (p *put) folders() error {
+	for _, name := range parents(p.key) {
+		err := p.root.Mkdir(name, 0o700)
+		if err == nil {
+			p.made = append(p.made, name)
+		} else if !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *put) conflict(format string, args ...any) error {
+	return shield.Errorf(shield.Conflict, "fs.put", "key %q: %s", p.key, fmt.Sprintf(format, args...))
+}
+
+func (p *put) free() error {
+	_, err := p.root.Lstat(p.key)
+	if err == nil {
+		return p.conflict("exists already in %s", p.base)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// create makes the temporary file and locks it. One that a crash left is not
+// locked, and is replaced.
+func (p *put) create() (*os.File, error) {
+	if err := p.free(); err != nil {
+		return nil, err
+	}
+	for range 3 {
+		f, err := p.root.OpenFile(p.temp, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+		if err == nil {
+			if err := lock(f); err != nil && !isLacking(err) {
+				f.Close()
+				return nil, p.conflict("is being written by another")
+			}
+			return f, nil
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			// Somebody else's Delete pruned the folders meanwhile.
+			err = p.folders()
+		} else if errors.Is(err, fs.ErrExist) {
+			err = p.clear()
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return nil, p.conflict("is being written by another")
+}
+
+// clear removes a temporary file that nobody holds. Its lock is held
+// meanwhile, so that of two who try, one gets the name.
+func (p *put) clear() error {
+	info, err := p.root.Lstat(p.temp)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return p.conflict("%s is in the way", path.Join(p.base, p.temp))
+	}
+	f, err := p.root.Open(p.temp)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := lock(f); err != nil {
+		if isLacking(err) {
+			return p.conflict("has an unfinished blob: deleting the key removes it")
+		}
+		return p.conflict("is being written by another")
+	}
+	held, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if now, err := p.root.Lstat(p.temp); err != nil || !os.SameFile(now, held) {
+		return p.free() // whoever held it has ended
+	}
+	return p.root.Remove(p.temp)
+}
+
+// fill writes the blob and waits for the disk, once. It returns how much the
+// file system says that it holds.
+func (p *put) fill(f *os.File, r io.Reader) (int64, error) {
+	buf := make([]byte, blobBuffer)
+	ahead := int64(0)
+	for {
+		n, err := r.Read(buf)
+		if n > 0 {
+			m, err := f.Write(buf[:n])
+			p.written += int64(m)
+			if err != nil {
+				return 0, err
+			}
+		}
+		if p.written-ahead >= writebackSize {
+			writeback(f, ahead, p.written-ahead)
+			ahead = p.written
+		}
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+	if err := f.Sync(); err != nil {
+		return 0, err
+	}
+	info, err := f.Stat()
+	if err == nil && info.Size() != p.written {
+		err = fmt.Errorf("the file has %d bytes", info.Size())
+	}
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
+}
+
+// publish gives the file its name, unless something has it. A link never
+// replaces, which a rename would; where there are no links, looking first is
+// the best that there is.
+func (p *put) publish() error {
+	err := p.root.Link(p.temp, p.key)
+	switch {
+	case err == nil:
+		if err = p.root.Remove(p.temp); err != nil {
+			_ = p.root.Remove(p.key)
+		}
+		return err
+	case errors.Is(err, fs.ErrExist):
+		return p.conflict("exists already in %s", p.base)
+	case isLacking(err) || errors.Is(err, fs.ErrPermission):
+		if err := p.free(); err != nil {
+			return err
+		}
+		return p.root.Rename(p.temp, p.key)
+	}
+	return err
+}
+
+// settle makes the names durable: that of the file, and those of new folders.
+func (p *put) settle() error {
+	names := []string{path.Dir(p.key)}
+	for _, name := range p.made {
+		if up := path.Dir(name); up != names[0] {
+			names = append(names, up)
+		}
+	}
+	for _, name := range names {
+		if err := syncFolder(p.root, name); err != nil {
+			_ = p.root.Remove(p.key)
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,236 @@
+package fs
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/shieldhq/shield"
+	"github.com/shieldhq/shield/plugin"
+)
+
+// store is a folder of blobs, a file each. Their paths are the keys. All
+// access goes through os.Root, so no key and no symlink leads out of it.
+type store struct {
+	base string
+	log  plugin.Log
+}
+
+var (
+	_ plugin.Store     = (*store)(nil)
+	_ plugin.Lister    = (*store)(nil)
+	_ plugin.Tester    = (*store)(nil)
+	_ plugin.Validator = (*store)(nil)
+)
+
+func openStore(e shield.Endpoint, log plugin.Log) (plugin.Store, error) {
+	c, err := decode(plugin.RoleStore, e)
+	if err != nil {
+		return nil, err
+	}
+	if log == nil {
+		log = func(string) {}
+	}
+	return &store{base: c.BaseDir, log: log}, nil
+}
+
+// Validate has nothing to add to what the fields declare.
+func (s *store) Validate(context.Context) error { return nil }
+
+// root opens the base directory. It is not made if it is missing: that would
+// fill the disk below a mount that failed.
+func (s *store) root(op string) (*os.Root, error) {
+	root, err := os.OpenRoot(s.base)
+	if err != nil {
+		return nil, baseError(shield.StoreFailed, op, s.base, err)
+	}
+	return root, nil
+}
+
+func (s *store) failed(op, key string, err error) error {
+	return shield.Errorf(shield.StoreFailed, op, "%s: %w", path.Join(s.base, key), cause(err))
+}
+
+// Get opens a blob.
+func (s *store) Get(_ context.Context, key string) (io.ReadCloser, error) {
+	const op = "fs.get"
+	if err := checkKey(key); err != nil {
+		return nil, err
+	}
+	root, err := s.root(op)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	// A FIFO in a blob's place would hang the open.
+	info, err := root.Stat(key)
+	switch {
+	case err != nil && isAbsent(err) || err == nil && info.IsDir():
+		return nil, shield.Errorf(shield.NotFound, op, "key %q is not in %s", key, s.base)
+	case err == nil && !info.Mode().IsRegular():
+		return nil, shield.Errorf(shield.StoreFailed, op, "%s is not a regular file", path.Join(s.base, key))
+	case err == nil:
+		f, err := root.Open(key)
+		if err == nil {
+			return newBlob(f, info.Size()), nil
+		}
+		return nil, s.failed(op, key, err)
+	}
+	return nil, s.failed(op, key, err)
+}
+
+// Delete removes a blob, what an unfinished Put of it left, and the folders
+// that are empty then.
+func (s *store) Delete(_ context.Context, key string) error {
+	const op = "fs.delete"
+	if err := checkKey(key); err != nil {
+		return err
+	}
+	root, err := s.root(op)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	for _, name := range []string{key, partial(key)} {
+		if err := removeFile(root, name); err != nil && !isAbsent(err) {
+			return s.failed(op, name, err)
+		}
+	}
+	if err := syncFolder(root, path.Dir(key)); err != nil && !isAbsent(err) {
+		return s.failed(op, path.Dir(key), err)
+	}
+	prune(root, parents(key))
+	return nil
+}
+
+// removeFile leaves folders alone: they are no blobs.
+func removeFile(root *os.Root, name string) error {
+	info, err := root.Lstat(name)
+	if err != nil || info.IsDir() {
+		return err
+	}
+	return root.Remove(name)
+}
+
+func isAbsent(err error) bool { return errors.Is(err, fs.ErrNotExist) || isNotDir(err) }
+
+// prune removes folders that are empty, the innermost first.
+func prune(root *os.Root, folders []string) {
+	for _, name := range slices.Backward(folders) {
+		info, err := root.Lstat(name)
+		if err != nil || !info.IsDir() || root.Remove(name) != nil {
+			return
+		}
+	}
+}
+
+func syncFolder(root *os.Root, name string) error {
+	f, err := root.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := f.Sync(); err != nil && !isLacking(err) && !errors.Is(err, fs.ErrInvalid) {
+		return err
+	}
+	return nil
+}
+
+// List calls yield with the blobs in the order of their keys.
+func (s *store) List(ctx context.Context, prefix string, yield func(plugin.Object) error) error {
+	const op = "fs.list"
+	root, err := s.root(op)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	return s.list(ctx, root, ".", prefix, yield)
+}
+
+func (s *store) list(ctx context.Context, root *os.Root, folder, prefix string, yield func(plugin.Object) error) error {
+	const op = "fs.list"
+	f, err := root.Open(folder)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // deleted meanwhile
+	}
+	if err != nil {
+		return s.failed(op, folder, err)
+	}
+	entries, err := f.ReadDir(-1)
+	f.Close()
+	if err != nil {
+		return s.failed(op, folder, err)
+	}
+	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
+	for _, e := range entries {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err := s.listEntry(ctx, root, path.Join(folder, e.Name()), prefix, e, yield); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *store) listEntry(ctx context.Context, root *os.Root, name, prefix string, e fs.DirEntry, yield func(plugin.Object) error) error {
+	if e.IsDir() {
+		below := name + "/"
+		if strings.HasPrefix(below, prefix) || strings.HasPrefix(prefix, below) {
+			return s.list(ctx, root, name, prefix, yield)
+		}
+		return nil
+	}
+	if !e.Type().IsRegular() || !strings.HasPrefix(name, prefix) || keyProblem(name) != "" {
+		return nil
+	}
+	info, err := root.Lstat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return s.failed("fs.list", name, err)
+	}
+	return yield(plugin.Object{Key: name, Size: info.Size(), ModifiedAt: info.ModTime().UTC()})
+}
+
+// Test checks that the base directory is a folder in which files can be made,
+// and logs how much room it has.
+func (s *store) Test(context.Context) error {
+	const op = "fs.test"
+	root, err := s.root(op)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	if _, err := root.Stat("."); err != nil {
+		return baseError(shield.StoreFailed, op, s.base, err)
+	}
+	name := partialPrefix + tempName()[1:] + partialSuffix
+	f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return shield.Errorf(shield.StoreFailed, op, "base_dir: %s is not writable: %w", s.base, cause(err))
+	}
+	f.Close()
+	if err := root.Remove(name); err != nil {
+		return s.failed(op, name, err)
+	}
+	return s.testRoom(root)
+}
+
+func (s *store) testRoom(root *os.Root) error {
+	free, all, err := room(root)
+	if err != nil {
+		return nil // not every system tells
+	}
+	if free == 0 {
+		return shield.Errorf(shield.StoreFailed, "fs.test", "base_dir: %s is full: none of %s is free", s.base, size(all))
+	}
+	s.log(size(free) + " of " + size(all) + " free in " + s.base)
+	return nil
+}

@@ -1,0 +1,244 @@
+//go:build !linux || portable
+
+package fs
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// handleLimit is how many folders of one path are held open: all, since
+// os.Root cannot go back up.
+const handleLimit = 1 << 30
+
+// missing says what this build does not keep.
+const missing = "this build does not see device numbers, holes and extended attributes"
+
+// A dir is an open folder. It also knows the base and its path from there,
+// since os.Root links names within one root only.
+type dir struct {
+	root *os.Root
+	base *os.Root
+	path string
+	refs atomic.Int32
+}
+
+// A file is an open regular file.
+type file struct {
+	*os.File
+	d    *dir
+	name string
+}
+
+func newDir(root, base *os.Root, at string) *dir {
+	d := &dir{root: root, base: base, path: at}
+	d.refs.Store(1)
+	return d
+}
+
+func openBase(path string) (*dir, error) {
+	root, err := os.OpenRoot(path)
+	if err != nil {
+		return nil, err
+	}
+	return newDir(root, root, "."), nil
+}
+
+// open refuses a symlink. One that takes the folder's place meanwhile leads
+// to another folder of the same tree at worst: os.Root sees to that.
+func (d *dir) open(name string) (*dir, error) {
+	info, err := d.root.Lstat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !info.IsDir() {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: syscall.ENOTDIR}
+	}
+	root, err := d.root.OpenRoot(name)
+	if err != nil {
+		return nil, err
+	}
+	return newDir(root, d.base, path.Join(d.path, name)), nil
+}
+
+func (d *dir) parent() (*dir, error) { return nil, errUnsupported }
+
+func (d *dir) retain() *dir {
+	d.refs.Add(1)
+	return d
+}
+
+func (d *dir) release() {
+	if d.refs.Add(-1) == 0 {
+		d.root.Close()
+	}
+}
+
+func (d *dir) stat() (stat, error) { return toStat(d.root.Stat(".")) }
+
+func (d *dir) lstat(name string) (stat, error) { return toStat(d.root.Lstat(name)) }
+
+func toStat(info fs.FileInfo, err error) (stat, error) {
+	if err != nil {
+		return stat{}, err
+	}
+	m := info.Mode()
+	st := stat{kind: kindOf(m.Type()), mode: uint32(m.Perm()), size: info.Size(), blocks: -1}
+	for bit, flag := range modeFlags {
+		if m&flag != 0 {
+			st.mode |= bit
+		}
+	}
+	st.mtime = stamp{info.ModTime().Unix(), int64(info.ModTime().Nanosecond())}
+	describe(&st, info)
+	return st, nil
+}
+
+// modeFlags is never written to.
+var modeFlags = map[uint32]fs.FileMode{0o4000: fs.ModeSetuid, 0o2000: fs.ModeSetgid, 0o1000: fs.ModeSticky}
+
+func kindOf(m fs.FileMode) byte {
+	switch {
+	case m == 0:
+		return kindFile
+	case m&fs.ModeDir != 0:
+		return kindFolder
+	case m&fs.ModeSymlink != 0:
+		return kindSymlink
+	case m&fs.ModeNamedPipe != 0:
+		return kindFifo
+	case m&fs.ModeSocket != 0:
+		return kindSocket
+	case m&fs.ModeCharDevice != 0:
+		return kindChar
+	case m&fs.ModeDevice != 0:
+		return kindBlock
+	}
+	return kindUnknown
+}
+
+func (d *dir) entries([]byte) ([]dirent, error) {
+	f, err := d.root.Open(".")
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	list, err := f.ReadDir(-1)
+	out := make([]dirent, len(list))
+	for i, e := range list {
+		out[i] = dirent{e.Name(), kindOf(e.Type())}
+	}
+	return out, err
+}
+
+func (d *dir) special() string { return "" }
+
+func (d *dir) readlink(name string) (string, error) { return d.root.Readlink(name) }
+
+// openRead looks at the file first: opening a FIFO would hang.
+func (d *dir) openRead(name string) (file, error) {
+	st, err := d.lstat(name)
+	if err == nil && st.kind != kindFile {
+		err = syscall.ELOOP
+	}
+	if err != nil {
+		return file{}, err
+	}
+	f, err := d.root.Open(name)
+	return file{f, d, name}, err
+}
+
+func (f file) stat() (stat, error) { return toStat(f.Stat()) }
+
+func (f file) close() error { return f.Close() }
+
+// readAt returns 0 and nil at the end of the file.
+func (f file) readAt(p []byte, off int64) (int, error) {
+	n, err := f.ReadAt(p, off)
+	if n > 0 || errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return n, err
+}
+
+func (f file) sequential() {}
+
+func (f file) extents(int64, int) ([]extent, bool) { return nil, false }
+
+func (d *dir) create(name string) (file, error) {
+	f, err := d.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	return file{f, d, name}, err
+}
+
+func (f file) writeAt(p []byte, off int64) error {
+	_, err := f.WriteAt(p, off)
+	return err
+}
+
+func (f file) truncate(size int64) error { return f.Truncate(size) }
+
+func (d *dir) mkdir(name string, mode uint32) error { return d.root.Mkdir(name, fs.FileMode(mode)) }
+
+func (d *dir) symlink(target, name string) error { return d.root.Symlink(target, name) }
+
+// link gives the file name in d a second name.
+func (d *dir) link(name string, to *dir, as string) error {
+	return d.base.Link(path.Join(d.path, name), path.Join(to.path, as))
+}
+
+func (d *dir) mknod(string, byte, uint32, uint32) error { return errUnsupported }
+
+func (d *dir) rename(from, to string) error { return d.root.Rename(from, to) }
+
+func (d *dir) remove(name string) error { return d.root.Remove(name) }
+
+func (d *dir) syncAll() error { return nil }
+
+func (d *dir) named(name string) fileName { return fileName{d, name} }
+
+// A fileName is a file by its name in a folder.
+type fileName struct {
+	d    *dir
+	name string
+}
+
+func (n fileName) chown(uid, gid int) error { return n.d.root.Lchown(n.name, uid, gid) }
+
+func (n fileName) chmod(mode uint32) error {
+	m := fs.FileMode(mode & 0o777)
+	for bit, flag := range modeFlags {
+		if mode&bit != 0 {
+			m |= flag
+		}
+	}
+	return n.d.root.Chmod(n.name, m)
+}
+
+// setTime does not touch symlinks: os.Root would follow them.
+func (n fileName) setTime(t stamp) error {
+	info, err := n.d.root.Lstat(n.name)
+	if err != nil || info.Mode()&fs.ModeSymlink != 0 {
+		return err
+	}
+	return n.d.root.Chtimes(n.name, time.Time{}, time.Unix(t.sec, t.nsec))
+}
+
+func (n fileName) setAttr(attr) error     { return errUnsupported }
+func (n fileName) attrs() ([]attr, error) { return nil, nil }
+
+func (d *dir) chown(uid, gid int) error { return d.named(".").chown(uid, gid) }
+func (f file) chown(uid, gid int) error { return f.d.named(f.name).chown(uid, gid) }
+func (d *dir) chmod(mode uint32) error  { return d.named(".").chmod(mode) }
+func (f file) chmod(mode uint32) error  { return f.d.named(f.name).chmod(mode) }
+func (d *dir) setTime(t stamp) error    { return d.named(".").setTime(t) }
+func (f file) setTime(t stamp) error    { return f.d.named(f.name).setTime(t) }
+func (d *dir) attrs() ([]attr, error)   { return nil, nil }
+func (f file) attrs() ([]attr, error)   { return nil, nil }
+func (d *dir) setAttr(attr) error       { return errUnsupported }
+func (f file) setAttr(attr) error       { return errUnsupported }
