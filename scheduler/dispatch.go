@@ -68,7 +68,8 @@ func (s *Scheduler) begin(t *shield.Task, leave func()) {
 // execute runs a task and writes its outcome.
 func (s *Scheduler) execute(ctx context.Context, t *shield.Task, l *live) {
 	s.log.Info("task started", "task", t.UUID, "op", t.Op, "job", t.JobName, "target", t.TargetName, "store", t.StoreName)
-	beat, stop := context.WithCancel(ctx)
+	// The lease is kept while a canceled task cleans up, too.
+	beat, stop := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan struct{})
 	go func() { defer close(done); s.heartbeat(beat, t, l) }()
 
@@ -190,11 +191,20 @@ func (s *Scheduler) recoverTasks(ctx context.Context, now time.Time) error {
 		return err
 	}
 	for _, t := range lapsed {
+		if s.isLive(t.UUID) {
+			continue // it runs here: the heartbeat is late, the task is not dead
+		}
 		if err := s.endLapsed(ctx, t, now); err != nil && !errors.Is(err, shield.Conflict) {
 			return err
 		}
 	}
 	return nil
+}
+
+func (s *Scheduler) isLive(uuid string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.live[uuid] != nil
 }
 
 func (s *Scheduler) endLapsed(ctx context.Context, t *shield.Task, now time.Time) error {

@@ -101,13 +101,13 @@ func New(catalog shield.Catalog, runner shield.Runner, opts *Options) *Scheduler
 // Start ends the tasks that an earlier scheduler left running, launches the
 // loops and returns.
 func (s *Scheduler) Start(ctx context.Context) error {
+	if err := s.recoverTasks(ctx, time.Now()); err != nil {
+		return err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.started {
 		return nil
-	}
-	if err := s.recoverTasks(ctx, time.Now()); err != nil {
-		return err
 	}
 	loops, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop

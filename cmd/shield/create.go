@@ -1,0 +1,111 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/shieldhq/shield"
+	"github.com/shieldhq/shield/server"
+)
+
+type createCmd struct {
+	Target    createTarget   `cmd:"" help:"Make a target."`
+	Store     createStore    `cmd:"" help:"Make a store."`
+	Schedule  createSchedule `cmd:"" help:"Make a schedule."`
+	Retention struct {
+		Policy createPolicy `cmd:"" help:"Make a retention policy."`
+	} `cmd:"" help:"Make a retention policy."`
+	Job createJob `cmd:"" help:"Make a job."`
+}
+
+// naming is what every new thing has.
+type naming struct {
+	Name    string `help:"Its name, unique among its kind." required:""`
+	Summary string `help:"What it is for."`
+}
+
+func (n *naming) meta() shield.Meta { return shield.Meta{Name: n.Name, Summary: n.Summary} }
+
+type createTarget struct {
+	naming
+	Plugin   string `help:"Plugin that knows this kind of data system." required:""`
+	Endpoint string `help:"Its settings: JSON, @FILE, or - for standard input." required:"" placeholder:"JSON|@FILE|-"`
+	Agent    string `help:"Agent that reaches it; none: the daemon itself."`
+}
+
+func (c *createTarget) Run(e *env) error {
+	ep, err := e.endpoint(c.Endpoint)
+	if err != nil {
+		return err
+	}
+	return create(e, e.client.Targets(), &shield.Target{Meta: c.meta(), Plugin: c.Plugin, Endpoint: ep, Agent: c.Agent}, targetView)
+}
+
+type createStore struct {
+	naming
+	Plugin   string `help:"Plugin that knows this kind of storage." required:""`
+	Endpoint string `help:"Its settings: JSON, @FILE, or - for standard input." required:"" placeholder:"JSON|@FILE|-"`
+}
+
+func (c *createStore) Run(e *env) error {
+	ep, err := e.endpoint(c.Endpoint)
+	if err != nil {
+		return err
+	}
+	return create(e, e.client.Stores(), &shield.Store{Meta: c.meta(), Plugin: c.Plugin, Endpoint: ep}, storeView)
+}
+
+type createSchedule struct {
+	naming
+	Timespec string `help:"When: \"every 5 minutes\", \"hourly at :15\", \"daily 4:00\", \"sundays 8am\"." required:""`
+	Timezone string `help:"IANA time zone, like Europe/Rome; none: UTC." placeholder:"ZONE"`
+}
+
+func (c *createSchedule) Run(e *env) error {
+	return create(e, e.client.Schedules(), &shield.Schedule{Meta: c.meta(), Timespec: c.Timespec, Timezone: c.Timezone}, scheduleView)
+}
+
+type createPolicy struct {
+	naming
+	Expiry string `help:"How long archives are kept: 36h, 30d, 8w, 7y." required:"" placeholder:"TIME"`
+}
+
+func (c *createPolicy) Run(e *env) error {
+	seconds, err := parseExpiry(c.Expiry)
+	if err != nil {
+		return err
+	}
+	return create(e, e.client.Policies(), &shield.Policy{Meta: c.meta(), Expiry: seconds}, policyView)
+}
+
+type createJob struct {
+	naming
+	Target          string `help:"Target to back up." required:""`
+	Store           string `help:"Store to put archives into." required:""`
+	Schedule        string `help:"Schedule to run on." required:""`
+	RetentionPolicy string `help:"Policy that says how long archives are kept." required:"" name:"retention-policy" placeholder:"POLICY"`
+	Priority        int    `help:"0 (first) to 100 (last)." default:"50"`
+	Paused          bool   `help:"Do not start it by its schedule yet."`
+	Compression     string `help:"zstd level: fastest, default, better, or none." default:"fastest" placeholder:"LEVEL"`
+	Unencrypted     bool   `help:"Store archives in the clear."`
+	Timeout         int64  `help:"Seconds after which a task of it is ended; 0: the daemon's default."`
+}
+
+func (c *createJob) Run(e *env) error {
+	return create(e, e.client.Jobs(), &shield.Job{
+		Meta: c.meta(), Target: c.Target, Store: c.Store, Schedule: c.Schedule, Policy: c.RetentionPolicy,
+		Priority: c.Priority, Paused: c.Paused, Compression: c.Compression, Unencrypted: c.Unencrypted, Timeout: c.Timeout,
+	}, jobView)
+}
+
+func create[T any](e *env, n server.NounClient[T], v *T, view view[T]) error {
+	out, err := n.Create(e.ctx, v)
+	if err != nil {
+		return err
+	}
+	if e.json {
+		return e.printJSON(out)
+	}
+	row := view.row(out)
+	_, err = fmt.Fprintf(e.out, "created %s %s (%s)\n", view.kind, row[0], view.uuid(out))
+	return err
+}

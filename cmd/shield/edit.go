@@ -1,0 +1,244 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/shieldhq/shield"
+	"github.com/shieldhq/shield/server"
+)
+
+type editCmd struct {
+	Target    editTarget   `cmd:"" help:"Change a target."`
+	Store     editStore    `cmd:"" help:"Change a store."`
+	Schedule  editSchedule `cmd:"" help:"Change a schedule."`
+	Retention struct {
+		Policy editPolicy `cmd:"" help:"Change a retention policy."`
+	} `cmd:"" help:"Change a retention policy."`
+	Job     editJob     `cmd:"" help:"Change a job."`
+	Archive editArchive `cmd:"" help:"Change the notes of an archive."`
+}
+
+// refArg is the argument that names a thing.
+type refArg struct {
+	Ref string `arg:"" help:"Name or UUID."`
+}
+
+// renaming is what can be changed of every thing.
+type renaming struct {
+	refArg
+	Name    *string `help:"New name."`
+	Summary *string `help:"What it is for."`
+}
+
+func (r *renaming) patch() patch { return patch{}.set("name", r.Name).set("summary", r.Summary) }
+
+// patch is a JSON merge patch.
+type patch map[string]any
+
+// set adds a field that was given.
+func (p patch) set(field string, v *string) patch {
+	if v != nil {
+		p[field] = *v
+	}
+	return p
+}
+
+// setEndpoint adds an endpoint that was given.
+func (p patch) setEndpoint(e *env, v *string) error {
+	if v == nil {
+		return nil
+	}
+	ep, err := e.endpoint(*v)
+	if err == nil {
+		p["endpoint"] = ep
+	}
+	return err
+}
+
+type editTarget struct {
+	renaming
+	Plugin   *string `help:"Plugin that knows this kind of data system."`
+	Endpoint *string `help:"Its settings, whole: JSON, @FILE, or - for standard input. A secret given as ******** is kept." placeholder:"JSON|@FILE|-"`
+	Agent    *string `help:"Agent that reaches it; empty: the daemon itself."`
+}
+
+func (c *editTarget) Run(e *env) error {
+	p := c.patch().set("plugin", c.Plugin).set("agent", c.Agent)
+	if err := p.setEndpoint(e, c.Endpoint); err != nil {
+		return err
+	}
+	return edit(e, e.client.Targets(), c.Ref, p, targetView)
+}
+
+type editStore struct {
+	renaming
+	Plugin   *string `help:"Plugin that knows this kind of storage."`
+	Endpoint *string `help:"Its settings, whole: JSON, @FILE, or - for standard input. A secret given as ******** is kept." placeholder:"JSON|@FILE|-"`
+}
+
+func (c *editStore) Run(e *env) error {
+	p := c.patch().set("plugin", c.Plugin)
+	if err := p.setEndpoint(e, c.Endpoint); err != nil {
+		return err
+	}
+	return edit(e, e.client.Stores(), c.Ref, p, storeView)
+}
+
+type editSchedule struct {
+	renaming
+	Timespec *string `help:"When."`
+	Timezone *string `help:"IANA time zone; empty: UTC." placeholder:"ZONE"`
+}
+
+func (c *editSchedule) Run(e *env) error {
+	return edit(e, e.client.Schedules(), c.Ref, c.patch().set("timespec", c.Timespec).set("timezone", c.Timezone), scheduleView)
+}
+
+type editPolicy struct {
+	renaming
+	Expiry *string `help:"How long archives are kept: 36h, 30d, 8w, 7y." placeholder:"TIME"`
+}
+
+func (c *editPolicy) Run(e *env) error {
+	p := c.patch()
+	if c.Expiry != nil {
+		seconds, err := parseExpiry(*c.Expiry)
+		if err != nil {
+			return err
+		}
+		p["expiry"] = seconds
+	}
+	return edit(e, e.client.Policies(), c.Ref, p, policyView)
+}
+
+type editJob struct {
+	renaming
+	Target          *string `help:"Target to back up."`
+	Store           *string `help:"Store to put archives into."`
+	Schedule        *string `help:"Schedule to run on."`
+	RetentionPolicy *string `help:"Policy that says how long archives are kept." name:"retention-policy" placeholder:"POLICY"`
+	Priority        *int    `help:"0 (first) to 100 (last)."`
+	Paused          *bool   `help:"Do not start it by its schedule." negatable:""`
+	Compression     *string `help:"zstd level: fastest, default, better, or none." placeholder:"LEVEL"`
+	Unencrypted     *bool   `help:"Store archives in the clear." negatable:""`
+	Timeout         *int64  `help:"Seconds after which a task of it is ended; 0: the daemon's default."`
+}
+
+func (c *editJob) Run(e *env) error {
+	p := c.patch().set("target_uuid", c.Target).set("store_uuid", c.Store).set("schedule_uuid", c.Schedule).
+		set("retention_uuid", c.RetentionPolicy).set("compression", c.Compression)
+	if c.Priority != nil {
+		p["priority"] = *c.Priority
+	}
+	if c.Paused != nil {
+		p["paused"] = *c.Paused
+	}
+	if c.Unencrypted != nil {
+		p["unencrypted"] = *c.Unencrypted
+	}
+	if c.Timeout != nil {
+		p["timeout"] = *c.Timeout
+	}
+	return edit(e, e.client.Jobs(), c.Ref, p, jobView)
+}
+
+type editArchive struct {
+	refArg
+	Notes string `help:"Notes." required:""`
+}
+
+func (c *editArchive) Run(e *env) error {
+	return edit(e, e.client.Archives(), c.Ref, patch{"notes": c.Notes}, archiveView)
+}
+
+type pauseCmd struct {
+	Job pauseJob `cmd:"" help:"Stop starting a job by its schedule."`
+}
+
+type pauseJob struct{ refArg }
+
+func (c *pauseJob) Run(e *env) error {
+	return edit(e, e.client.Jobs(), c.Ref, patch{"paused": true}, jobView)
+}
+
+type unpauseCmd struct {
+	Job unpauseJob `cmd:"" help:"Start a job by its schedule again."`
+}
+
+type unpauseJob struct{ refArg }
+
+func (c *unpauseJob) Run(e *env) error {
+	return edit(e, e.client.Jobs(), c.Ref, patch{"paused": false}, jobView)
+}
+
+func edit[T any](e *env, n server.NounClient[T], ref string, p patch, view view[T]) error {
+	if len(p) == 0 {
+		return shield.Errorf(shield.Invalid, "", "nothing to change was given: see shield edit %s --help", view.kind)
+	}
+	out, err := n.Edit(e.ctx, ref, p)
+	if err != nil {
+		return err
+	}
+	if e.json {
+		return e.printJSON(out)
+	}
+	_, err = fmt.Fprintf(e.out, "changed %s %s\n", view.kind, view.row(out)[0])
+	return err
+}
+
+type deleteCmd struct {
+	Target    deleteTarget   `cmd:"" help:"Delete a target."`
+	Store     deleteStore    `cmd:"" help:"Delete a store."`
+	Schedule  deleteSchedule `cmd:"" help:"Delete a schedule."`
+	Retention struct {
+		Policy deletePolicy `cmd:"" help:"Delete a retention policy."`
+	} `cmd:"" help:"Delete a retention policy."`
+	Job     deleteJob     `cmd:"" help:"Delete a job."`
+	Archive deleteArchive `cmd:"" help:"Remove an archive from its store."`
+}
+
+type deleteTarget struct{ refArg }
+
+func (c *deleteTarget) Run(e *env) error { return remove(e, e.client.Targets(), c.Ref, "target") }
+
+type deleteStore struct{ refArg }
+
+func (c *deleteStore) Run(e *env) error { return remove(e, e.client.Stores(), c.Ref, "store") }
+
+type deleteSchedule struct{ refArg }
+
+func (c *deleteSchedule) Run(e *env) error { return remove(e, e.client.Schedules(), c.Ref, "schedule") }
+
+type deletePolicy struct{ refArg }
+
+func (c *deletePolicy) Run(e *env) error {
+	return remove(e, e.client.Policies(), c.Ref, "retention policy")
+}
+
+type deleteJob struct{ refArg }
+
+func (c *deleteJob) Run(e *env) error { return remove(e, e.client.Jobs(), c.Ref, "job") }
+
+func remove[T any](e *env, n server.NounClient[T], ref, kind string) error {
+	if err := n.Delete(e.ctx, ref); err != nil {
+		return err
+	}
+	if e.json {
+		return nil
+	}
+	_, err := fmt.Fprintf(e.out, "deleted %s %s\n", kind, ref)
+	return err
+}
+
+type deleteArchive struct {
+	refArg
+	Wait bool `help:"Wait until the store has confirmed."`
+}
+
+func (c *deleteArchive) Run(e *env) error {
+	t, err := e.client.PurgeArchive(e.ctx, c.Ref)
+	if err != nil {
+		return err
+	}
+	return e.started(t, c.Wait)
+}

@@ -1,0 +1,44 @@
+package main
+
+import (
+	"io"
+	"math"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/shieldhq/shield"
+)
+
+// endpoint reads an endpoint given as JSON, as @FILE, or as - for standard
+// input.
+func (e *env) endpoint(text string) (shield.Endpoint, error) {
+	data := []byte(text)
+	var err error
+	switch {
+	case text == "-":
+		data, err = io.ReadAll(io.LimitReader(e.in, shield.EndpointLimit+1))
+	case strings.HasPrefix(text, "@"):
+		data, err = os.ReadFile(text[1:])
+	}
+	if err != nil {
+		return nil, shield.FieldErrorf("endpoint", "%v", err)
+	}
+	return shield.ParseEndpoint(data)
+}
+
+var expiryUnits = map[byte]int64{'s': 1, 'm': 60, 'h': 3600, 'd': 86400, 'w': 7 * 86400, 'y': 365 * 86400}
+
+// parseExpiry reads a time to keep, like 30d, and returns seconds.
+func parseExpiry(text string) (int64, error) {
+	bad := shield.FieldErrorf("expiry", "%q is no time to keep: a number and s, m, h, d, w or y (365 days) is wanted, like 30d", text)
+	if len(text) < 2 {
+		return 0, bad
+	}
+	unit := expiryUnits[text[len(text)-1]]
+	n, err := strconv.ParseInt(text[:len(text)-1], 10, 64)
+	if err != nil || unit == 0 || n < 1 || n > math.MaxInt64/unit {
+		return 0, bad
+	}
+	return n * unit, nil
+}

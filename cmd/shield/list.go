@@ -1,0 +1,244 @@
+package main
+
+import (
+	"fmt"
+	"net/url"
+	"strconv"
+
+	"github.com/shieldhq/shield"
+	"github.com/shieldhq/shield/server"
+)
+
+type listCmd struct {
+	Targets   listTargets   `cmd:"" aliases:"target" help:"List targets."`
+	Stores    listStores    `cmd:"" aliases:"store" help:"List stores."`
+	Schedules listSchedules `cmd:"" aliases:"schedule" help:"List schedules."`
+	Retention struct {
+		Policies listPolicies `cmd:"" aliases:"policy" help:"List retention policies."`
+	} `cmd:"" help:"List retention policies."`
+	Jobs     listJobs     `cmd:"" aliases:"job" help:"List jobs."`
+	Archives listArchives `cmd:"" aliases:"archive" help:"List archives."`
+	Tasks    listTasks    `cmd:"" aliases:"task" help:"List tasks that have not ended."`
+	Runs     listRuns     `cmd:"" aliases:"run" help:"List expected runs of jobs."`
+	Plugins  listPlugins  `cmd:"" aliases:"plugin" help:"List plugins."`
+}
+
+// usage filters things by whether a job refers to them.
+type usage struct {
+	Used   bool `help:"Only those that a job refers to." xor:"used"`
+	Unused bool `help:"Only those that no job refers to." xor:"used"`
+}
+
+func (u *usage) query() url.Values {
+	q := url.Values{}
+	if u.Used || u.Unused {
+		q.Set("used", strconv.FormatBool(u.Used))
+	}
+	return q
+}
+
+// with adds a parameter that was given.
+func with(q url.Values, name, value string) url.Values {
+	if value != "" {
+		q.Set(name, value)
+	}
+	return q
+}
+
+func list[T any](e *env, n server.NounClient[T], q url.Values, v view[T]) error {
+	all, err := n.List(e.ctx, q)
+	if err != nil {
+		return err
+	}
+	return printList(e, all, v)
+}
+
+type listTargets struct {
+	usage
+	Plugin string `help:"Only those of a plugin."`
+}
+
+func (c *listTargets) Run(e *env) error {
+	return list(e, e.client.Targets(), with(c.query(), "plugin", c.Plugin), targetView)
+}
+
+type listStores struct {
+	usage
+	Plugin string `help:"Only those of a plugin."`
+}
+
+func (c *listStores) Run(e *env) error {
+	return list(e, e.client.Stores(), with(c.query(), "plugin", c.Plugin), storeView)
+}
+
+type listSchedules struct{ usage }
+
+func (c *listSchedules) Run(e *env) error {
+	return list(e, e.client.Schedules(), c.query(), scheduleView)
+}
+
+type listPolicies struct{ usage }
+
+func (c *listPolicies) Run(e *env) error {
+	return list(e, e.client.Policies(), c.query(), policyView)
+}
+
+type listJobs struct {
+	Paused          bool   `help:"Only paused ones." xor:"paused"`
+	Unpaused        bool   `help:"Only those that are not paused." xor:"paused"`
+	Target          string `help:"Only those of a target."`
+	Store           string `help:"Only those of a store."`
+	Schedule        string `help:"Only those on a schedule."`
+	RetentionPolicy string `help:"Only those under a policy." name:"retention-policy" placeholder:"POLICY"`
+}
+
+func (c *listJobs) Run(e *env) error {
+	q := url.Values{}
+	if c.Paused || c.Unpaused {
+		q.Set("paused", strconv.FormatBool(c.Paused))
+	}
+	q = with(with(q, "target", c.Target), "store", c.Store)
+	return list(e, e.client.Jobs(), with(with(q, "schedule", c.Schedule), "retention_policy", c.RetentionPolicy), jobView)
+}
+
+type listArchives struct {
+	Target string   `help:"Only those of a target."`
+	Store  string   `help:"Only those in a store."`
+	After  string   `help:"Only those taken on or after a day." placeholder:"YYYYMMDD"`
+	Before string   `help:"Only those taken before a day." placeholder:"YYYYMMDD"`
+	Status []string `help:"Only those of a status: valid, expired, purging, purged, invalid. Can be repeated." default:"valid" placeholder:"STATUS"`
+	All    bool     `help:"Those of every status."`
+	Limit  int      `help:"At most so many, the newest."`
+}
+
+func (c *listArchives) Run(e *env) error {
+	q := with(with(url.Values{}, "target", c.Target), "store", c.Store)
+	q = with(with(q, "after", c.After), "before", c.Before)
+	if !c.All {
+		q["status"] = c.Status
+	}
+	if c.Limit > 0 {
+		q.Set("limit", strconv.Itoa(c.Limit))
+	}
+	return list(e, e.client.Archives(), q, archiveView)
+}
+
+type listTasks struct {
+	All    bool     `help:"Ended ones too."`
+	Status []string `help:"Only those of a status: pending, running, done, failed, canceled. Can be repeated." placeholder:"STATUS"`
+	Target string   `help:"Only those of a target."`
+	Store  string   `help:"Only those of a store."`
+	Limit  int      `help:"At most so many, the newest." default:"50"`
+}
+
+func (c *listTasks) Run(e *env) error {
+	q := with(with(url.Values{}, "target", c.Target), "store", c.Store)
+	switch {
+	case len(c.Status) > 0:
+		q["status"] = c.Status
+	case !c.All:
+		q["status"] = []string{string(shield.TaskPending), string(shield.TaskRunning)}
+	}
+	q.Set("limit", strconv.Itoa(c.Limit))
+	return list(e, e.client.Tasks(), q, taskView)
+}
+
+type listRuns struct {
+	Limit int `help:"At most so many, the newest." default:"50"`
+}
+
+func (c *listRuns) Run(e *env) error {
+	return list(e, e.client.Runs(), url.Values{"limit": {strconv.Itoa(c.Limit)}}, runView)
+}
+
+type listPlugins struct{}
+
+func (c *listPlugins) Run(e *env) error {
+	all, err := e.client.Plugins(e.ctx)
+	if err != nil {
+		return err
+	}
+	refs := make([]*server.PluginAnswer, len(all))
+	for i := range all {
+		refs[i] = &all[i]
+	}
+	return printList(e, refs, pluginView)
+}
+
+type showCmd struct {
+	Target    showTarget   `cmd:"" help:"Show a target."`
+	Store     showStore    `cmd:"" help:"Show a store."`
+	Schedule  showSchedule `cmd:"" help:"Show a schedule."`
+	Retention struct {
+		Policy showPolicy `cmd:"" help:"Show a retention policy."`
+	} `cmd:"" help:"Show a retention policy."`
+	Job     showJob     `cmd:"" help:"Show a job."`
+	Archive showArchive `cmd:"" help:"Show an archive."`
+	Task    showTask    `cmd:"" help:"Show a task with its log."`
+	Plugin  showPlugin  `cmd:"" help:"Show a plugin and the fields of its endpoints."`
+}
+
+func show[T any](e *env, n server.NounClient[T], ref string, v view[T]) error {
+	one, err := n.Get(e.ctx, ref)
+	if err != nil {
+		return err
+	}
+	return printOne(e, one, v)
+}
+
+type showTarget struct{ refArg }
+
+func (c *showTarget) Run(e *env) error { return show(e, e.client.Targets(), c.Ref, targetView) }
+
+type showStore struct{ refArg }
+
+func (c *showStore) Run(e *env) error { return show(e, e.client.Stores(), c.Ref, storeView) }
+
+type showSchedule struct{ refArg }
+
+func (c *showSchedule) Run(e *env) error { return show(e, e.client.Schedules(), c.Ref, scheduleView) }
+
+type showPolicy struct{ refArg }
+
+func (c *showPolicy) Run(e *env) error { return show(e, e.client.Policies(), c.Ref, policyView) }
+
+type showJob struct{ refArg }
+
+func (c *showJob) Run(e *env) error { return show(e, e.client.Jobs(), c.Ref, jobView) }
+
+type showArchive struct{ refArg }
+
+func (c *showArchive) Run(e *env) error { return show(e, e.client.Archives(), c.Ref, archiveView) }
+
+type showTask struct{ refArg }
+
+func (c *showTask) Run(e *env) error { return show(e, e.client.Tasks(), c.Ref, taskView) }
+
+type showPlugin struct{ refArg }
+
+func (c *showPlugin) Run(e *env) error {
+	p, err := e.client.Plugin(e.ctx, c.Ref)
+	if err != nil {
+		return err
+	}
+	return printOne(e, p, pluginView)
+}
+
+type statusCmd struct{}
+
+func (c *statusCmd) Run(e *env) error {
+	s, err := e.client.Status(e.ctx)
+	if err != nil {
+		return err
+	}
+	if e.json {
+		return e.printJSON(s)
+	}
+	fmt.Fprintf(e.out, "shieldd %s, up since %s\n", s.Release, moment(s.StartedAt))
+	fmt.Fprintf(e.out, "%d targets, %d stores, %d jobs, %d valid archives\n", s.Targets, s.Stores, s.Jobs, s.Archives)
+	fmt.Fprintf(e.out, "%d tasks run, %d wait, %d failed in the last 24 hours\n", len(s.Running), s.Pending, len(s.Failed))
+	for _, t := range append(s.Running, s.Failed...) {
+		fmt.Fprintf(e.out, "  %s  %-8s %-8s %s %s\n", t.UUID, t.Op, t.Status, t.JobName, t.Error)
+	}
+	return nil
+}

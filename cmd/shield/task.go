@@ -1,0 +1,202 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/shieldhq/shield"
+	"github.com/shieldhq/shield/server"
+)
+
+type runCmd struct {
+	Job runJob `cmd:"" help:"Run a job now."`
+}
+
+type runJob struct {
+	refArg
+	Wait bool `help:"Follow the task, and exit with 7 or 8 unless it is done."`
+}
+
+func (c *runJob) Run(e *env) error {
+	t, err := e.client.RunJob(e.ctx, c.Ref)
+	if err != nil {
+		return err
+	}
+	return e.started(t, c.Wait)
+}
+
+type restoreCmd struct {
+	Archive restoreArchive `cmd:"" help:"Restore an archive."`
+}
+
+type restoreArchive struct {
+	UUID string `arg:"" help:"UUID of the archive."`
+	To   string `help:"Target to restore to; none: the one it was taken from." placeholder:"TARGET"`
+	Wait bool   `help:"Follow the task, and exit with 7 or 8 unless it is done."`
+}
+
+func (c *restoreArchive) Run(e *env) error {
+	t, err := e.client.Restore(e.ctx, c.UUID, c.To)
+	if err != nil {
+		return err
+	}
+	return e.started(t, c.Wait)
+}
+
+type testCmd struct {
+	Store testStore `cmd:"" help:"Store, read back and delete a small blob."`
+}
+
+type testStore struct {
+	refArg
+	Wait bool `help:"Follow the task, and exit with 7 or 8 unless it is done."`
+}
+
+func (c *testStore) Run(e *env) error {
+	t, err := e.client.TestStore(e.ctx, c.Ref)
+	if err != nil {
+		return err
+	}
+	return e.started(t, c.Wait)
+}
+
+type cancelCmd struct {
+	Task cancelTask `cmd:"" help:"Cancel a task."`
+}
+
+type cancelTask struct {
+	UUID string `arg:"" help:"UUID of the task."`
+}
+
+func (c *cancelTask) Run(e *env) error {
+	t, err := e.client.CancelTask(e.ctx, c.UUID)
+	if err != nil {
+		return err
+	}
+	if e.json {
+		return e.printJSON(t)
+	}
+	_, err = fmt.Fprintf(e.out, "canceling task %s\n", t.UUID)
+	return err
+}
+
+// taskEnded is the error of a command that waited for a task which did not
+// get done.
+type taskEnded struct {
+	status shield.TaskStatus
+	text   string
+}
+
+func (t *taskEnded) Error() string { return t.text }
+
+// started prints a new task, or waits for its end.
+func (e *env) started(t *shield.Task, wait bool) error {
+	if wait {
+		return e.wait(t)
+	}
+	if e.json {
+		return e.printJSON(t)
+	}
+	_, err := fmt.Fprintf(e.out, "started %s task %s\n", t.Op, t.UUID)
+	return err
+}
+
+// wait follows a task: its log and progress go to standard error, what it
+// came to goes to standard output.
+func (e *env) wait(t *shield.Task) error {
+	began := time.Now()
+	bar := newBar(e.err)
+	end, err := e.client.Wait(e.ctx, t.UUID, func(a *server.FollowAnswer) {
+		bar.clear()
+		for _, line := range a.Lines {
+			fmt.Fprintln(e.err, line)
+		}
+		if !a.Task.Status.Final() {
+			bar.show(a.Task)
+		}
+	})
+	bar.clear()
+	if err != nil {
+		return err
+	}
+	if e.json {
+		end.Log = ""
+		if err := e.printJSON(end); err != nil {
+			return err
+		}
+	} else {
+		e.summary(end, time.Since(began))
+	}
+	if end.Status != shield.TaskDone {
+		return &taskEnded{end.Status, fmt.Sprintf("%s task %s %s: %s", end.Op, end.UUID, end.Status, end.Error)}
+	}
+	return nil
+}
+
+func (e *env) summary(t *shield.Task, took time.Duration) {
+	p := t.Progress
+	fmt.Fprintf(e.out, "%s task %s: %s in %.2f s\n", t.Op, t.UUID, t.Status, took.Seconds())
+	if t.Status == shield.TaskDone && p.RawBytes > 0 && p.StoredBytes > 0 {
+		fmt.Fprintf(e.out, "archive %s: %s raw, %s stored (%.2f to 1), %s/s\n", t.Archive, size(p.RawBytes), size(p.StoredBytes),
+			float64(p.RawBytes)/float64(p.StoredBytes), size(int64(float64(p.RawBytes)/took.Seconds())))
+	}
+}
+
+// A bar is one line of progress, on terminals only.
+type bar struct {
+	w     io.Writer
+	on    bool
+	width int
+}
+
+func newBar(w io.Writer) *bar {
+	f, ok := w.(*os.File)
+	return &bar{w: w, on: ok && term.IsTerminal(int(f.Fd()))}
+}
+
+func (b *bar) clear() {
+	if b.on && b.width > 0 {
+		fmt.Fprint(b.w, "\r", strings.Repeat(" ", b.width), "\r")
+		b.width = 0
+	}
+}
+
+func (b *bar) show(t *shield.Task) {
+	if !b.on {
+		return
+	}
+	p := t.Progress
+	line := fmt.Sprintf("%s %s: %s in, %s stored, %s/s", t.Op, t.Status, size(p.RawBytes), size(p.StoredBytes), size(p.Rate))
+	if p.TotalBytes > 0 {
+		const cells = 24
+		done := min(int(cells*p.RawBytes/p.TotalBytes), cells)
+		line = fmt.Sprintf("%s [%s%s] %s of %s, %s/s", t.Op, strings.Repeat("#", done), strings.Repeat(".", cells-done),
+			size(p.RawBytes), size(p.TotalBytes), size(p.Rate))
+		if p.Rate > 0 {
+			left := time.Duration(float64(p.TotalBytes-p.RawBytes) / float64(p.Rate) * float64(time.Second))
+			line += ", " + left.Round(time.Second).String() + " left"
+		}
+	}
+	b.width = len(line)
+	fmt.Fprint(b.w, line)
+}
+
+// size shows a number of bytes in units of 1024.
+func size(n int64) string {
+	if n < 1024 {
+		return fmt.Sprintf("%d B", n)
+	}
+	v := float64(n)
+	unit := ""
+	for _, unit = range []string{"KiB", "MiB", "GiB", "TiB", "PiB"} {
+		if v /= 1024; v < 1024 {
+			break
+		}
+	}
+	return fmt.Sprintf("%.1f %s", v, unit)
+}

@@ -1,0 +1,97 @@
+// Command shieldd is the daemon of shield: catalog, scheduler, runner and
+// HTTP API in one process.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/shieldhq/shield/daemon"
+	"github.com/shieldhq/shield/internal/version"
+)
+
+// flags are the settings of the daemon. Each can be given by a flag, by the
+// environment variable shown in the help, or by the configuration file;
+// flags win over the environment, and that over the file.
+type flags struct {
+	Data        string           `help:"Folder for catalog and keys. It belongs to one daemon at a time." env:"SHIELD_DATA" placeholder:"DIR" required:""`
+	Listen      string           `help:"Address of the API." env:"SHIELD_LISTEN" default:"${listen}" placeholder:"HOST:PORT"`
+	Insecure    bool             `help:"Allow an API in the clear beyond loopback." env:"SHIELD_INSECURE"`
+	PluginDir   []string         `help:"Folder with executable plugins. Can be repeated." env:"SHIELD_PLUGIN_DIR" placeholder:"DIR"`
+	Recipient   []string         `help:"Further age public key that archives are sealed to. Can be repeated." env:"SHIELD_RECIPIENT" placeholder:"age1..."`
+	Limit       int              `help:"Tasks that run at once." env:"SHIELD_LIMIT" default:"4"`
+	Timeout     time.Duration    `help:"Deadline of tasks whose job names none." env:"SHIELD_TIMEOUT" default:"24h"`
+	IdleTimeout time.Duration    `help:"End a task in which no byte has moved for so long." env:"SHIELD_IDLE_TIMEOUT" default:"30m"`
+	Grace       time.Duration    `help:"How long plugins may take to end when told to." env:"SHIELD_GRACE" default:"30s"`
+	StopTimeout time.Duration    `help:"How long running tasks may go on when the daemon is told to stop." env:"SHIELD_STOP_TIMEOUT" default:"30s"`
+	LogFormat   string           `help:"Format of the log on standard error: text or json." env:"SHIELD_LOG_FORMAT" enum:"text,json" default:"text"`
+	LogLevel    slog.Level       `help:"Least level that is logged: debug, info, warn or error." env:"SHIELD_LOG_LEVEL" default:"info"`
+	Config      kong.ConfigFlag  `help:"YAML file with any of these settings, by the names of the flags." env:"SHIELD_CONFIG" placeholder:"FILE"`
+	Version     kong.VersionFlag `help:"Print the version and exit."`
+}
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+func run(args []string) int {
+	var f flags
+	parser, err := kong.New(&f,
+		kong.Name("shieldd"),
+		kong.Description("The daemon of shield. Exit status: 0 stopped on request, 1 failed, 2 bad settings."),
+		kong.Configuration(loadYAML),
+		kong.Vars{"listen": daemon.DefaultListen, "version": version.String()},
+		kong.UsageOnError(),
+	)
+	if err != nil {
+		return fail(1, err)
+	}
+	if _, err := parser.Parse(args); err != nil {
+		return fail(2, err)
+	}
+	// The second signal ends the process at once.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+	if err := serve(ctx, &f); err != nil {
+		return fail(1, err)
+	}
+	return 0
+}
+
+func fail(status int, err error) int {
+	fmt.Fprintln(os.Stderr, "shieldd:", err)
+	return status
+}
+
+func serve(ctx context.Context, f *flags) error {
+	d, err := daemon.Open(ctx, daemon.Config{
+		Data: f.Data, Listen: f.Listen, Insecure: f.Insecure, PluginDirs: f.PluginDir, Recipients: f.Recipient,
+		Limit: f.Limit, Timeout: f.Timeout, IdleTimeout: f.IdleTimeout, Grace: f.Grace,
+		Release: version.String(), Log: logger(f),
+	})
+	if err != nil {
+		return err
+	}
+	if d.NewToken() {
+		fmt.Printf("admin token: %s\nIt is shown this once, and kept in %s.\n", d.Token().Reveal(), d.TokenPath())
+	}
+	fmt.Printf("listening on %s\n", d.URL())
+	return d.Run(ctx, f.StopTimeout)
+}
+
+func logger(f *flags) *slog.Logger {
+	opts := &slog.HandlerOptions{Level: f.LogLevel}
+	if f.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(os.Stderr, opts))
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, opts))
+}
+
+var errUnknownKey = errors.New("unknown setting")

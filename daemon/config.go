@@ -1,0 +1,81 @@
+// Package daemon opens the default system from one Config: catalog, keys,
+// plugins, runner, scheduler and HTTP API. cmd/shieldd is a thin shell around
+// it; programs that embed the whole of shield use it too.
+package daemon
+
+import (
+	"log/slog"
+	"net"
+	"path/filepath"
+	"time"
+
+	"github.com/shieldhq/shield"
+	"github.com/shieldhq/shield/plugin"
+)
+
+// DefaultListen is the address of the API.
+const DefaultListen = "127.0.0.1:7643"
+
+// Config says how a daemon is to be opened. Only Data is required.
+type Config struct {
+	// Data is the folder that holds catalog, keys and token. It is made if
+	// it is not there, and belongs to one daemon at a time.
+	Data string
+	// Listen is the address of the API. Beyond loopback it is refused unless
+	// Insecure is set, since this version does not speak TLS itself.
+	Listen   string
+	Insecure bool
+	// PluginDirs are folders whose executables are plugins, named after
+	// their files.
+	PluginDirs []string
+	// Plugins are more plugins, compiled in, by name.
+	Plugins map[string]plugin.Opener
+	// Recipients are age public keys that archives are sealed to besides the
+	// daemon's own.
+	Recipients []string
+	// Limit is how many tasks run at once; 0: scheduler.DefaultLimit.
+	Limit int
+	// Timeout is the deadline of tasks whose job names none, IdleTimeout
+	// ends a task in which no byte moves.
+	Timeout, IdleTimeout time.Duration
+	// Grace is how long plugins may take to end when told to.
+	Grace time.Duration
+	// Release is the version of the program.
+	Release string
+	// Log receives what operators should know; nil discards it.
+	Log *slog.Logger
+}
+
+// check fills in defaults and refuses what cannot work.
+func (c *Config) check() error {
+	if c.Data == "" {
+		return shield.FieldErrorf("data", "is missing: the folder for catalog and keys is wanted")
+	}
+	abs, err := filepath.Abs(c.Data)
+	if err != nil {
+		return shield.FieldErrorf("data", "%v", err)
+	}
+	c.Data = abs
+	if c.Listen == "" {
+		c.Listen = DefaultListen
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Limit < 0 {
+		return shield.FieldErrorf("limit", "is %d: it cannot be negative", c.Limit)
+	}
+	return c.checkListen()
+}
+
+func (c *Config) checkListen() error {
+	host, _, err := net.SplitHostPort(c.Listen)
+	if err != nil {
+		return shield.FieldErrorf("listen", "%q is not an address: HOST:PORT like %s is wanted", c.Listen, DefaultListen)
+	}
+	if ip := net.ParseIP(host); host == "localhost" || (ip != nil && ip.IsLoopback()) || c.Insecure {
+		return nil
+	}
+	return shield.FieldErrorf("listen", "%q is reachable from other machines and the API would be in the clear: "+
+		"listen on loopback behind a TLS proxy, or say --insecure", c.Listen)
+}

@@ -1,0 +1,237 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/shieldhq/shield"
+	"github.com/shieldhq/shield/catalog"
+	"github.com/shieldhq/shield/plugin"
+	"github.com/shieldhq/shield/plugin/exec"
+	"github.com/shieldhq/shield/plugins-wasm/fs/fs"
+	"github.com/shieldhq/shield/scheduler"
+	"github.com/shieldhq/shield/scheduler/timespec"
+	"github.com/shieldhq/shield/server"
+	"github.com/shieldhq/shield/task"
+)
+
+// Daemon is an open system. Make one with Open.
+type Daemon struct {
+	config    Config
+	keys      *keys
+	lock      *os.File
+	catalog   *catalog.DB
+	plugins   *plugin.Registry
+	scheduler *scheduler.Scheduler
+	server    *server.Server
+	listener  net.Listener
+	http      *http.Server
+
+	closing sync.Once
+	closed  error
+}
+
+// Open makes or opens the data folder, takes its lock and listens, but
+// neither serves nor runs tasks: that is Run's. It returns Conflict if
+// another daemon has the folder.
+func Open(ctx context.Context, c Config) (*Daemon, error) {
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(c.Data, 0o700); err != nil {
+		return nil, fmt.Errorf("the data folder cannot be made: %w", err)
+	}
+	d := &Daemon{config: c}
+	if err := d.open(ctx); err != nil {
+		return nil, errors.Join(err, d.release())
+	}
+	return d, nil
+}
+
+func (d *Daemon) open(ctx context.Context) (err error) {
+	c := &d.config
+	if d.lock, err = lock(filepath.Join(c.Data, lockFile)); err != nil {
+		return err
+	}
+	if d.keys, err = openKeys(c); err != nil {
+		return err
+	}
+	if d.plugins, err = registry(c); err != nil {
+		return err
+	}
+	if d.catalog, err = catalog.Open(ctx, filepath.Join(c.Data, catalogFile), nil); err != nil {
+		return err
+	}
+	d.assemble()
+	d.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", c.Listen)
+	return err
+}
+
+// assemble makes runner, scheduler and server.
+func (d *Daemon) assemble() {
+	c, k := &d.config, d.keys
+	runner := task.NewRunner(d.plugins, &task.Options{
+		Recipients: k.recipients, RecipientNames: k.names, Identities: k.identities, SigningKey: k.signing,
+		IdleTimeout: c.IdleTimeout, Grace: c.Grace,
+	})
+	d.scheduler = scheduler.New(d.catalog, runner, &scheduler.Options{
+		Owner: "daemon-" + uuid.NewString(), Exclusive: true, Limit: c.Limit, Timeout: c.Timeout,
+		Reveal: d.reveal, Log: c.Log,
+	})
+	d.server = server.New(d.catalog, d.scheduler, d.plugins, k.ring, server.Options{
+		Token: k.token, Release: c.Release, CheckSchedule: checkSchedule, Changed: d.scheduler.Changed, Log: c.Log,
+	})
+	d.http = &http.Server{
+		Handler: d.server, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute,
+		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+	}
+}
+
+// registry holds the bundled plugins, those of the config, and the
+// executables of the plugin folders.
+func registry(c *Config) (*plugin.Registry, error) {
+	r := plugin.NewRegistry()
+	if err := r.Register("fs", fs.Plugin()); err != nil {
+		return nil, err
+	}
+	for name, o := range c.Plugins {
+		if err := r.Register(name, o); err != nil {
+			return nil, err
+		}
+	}
+	for _, dir := range c.PluginDirs {
+		if err := registerDir(r, dir); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
+}
+
+func registerDir(r *plugin.Registry, dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return shield.FieldErrorf("plugin-dir", "%v", err)
+	}
+	for _, e := range entries {
+		path := filepath.Join(dir, e.Name())
+		st, err := os.Stat(path)
+		if err != nil || !st.Mode().IsRegular() || st.Mode()&0o111 == 0 {
+			continue
+		}
+		o, err := exec.Open(path, nil)
+		if err != nil {
+			return err
+		}
+		if err := r.Register(e.Name(), o); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+	}
+	return nil
+}
+
+// reveal opens the sealed secrets of a task's endpoints.
+func (d *Daemon) reveal(t *shield.Task) error {
+	var err error
+	if t.Target != "" {
+		if t.TargetEndpoint, err = d.keys.ring.Reveal(t.Target, t.TargetEndpoint); err != nil {
+			return err
+		}
+	}
+	t.StoreEndpoint, err = d.keys.ring.Reveal(t.Store, t.StoreEndpoint)
+	return err
+}
+
+func checkSchedule(s *shield.Schedule) error {
+	if _, err := timespec.Parse(s.Timespec); err != nil {
+		return err
+	}
+	_, err := scheduler.NextRun(s, time.Now())
+	return err
+}
+
+// Addr is the address that the API listens on.
+func (d *Daemon) Addr() string { return d.listener.Addr().String() }
+
+// URL is the base address for clients.
+func (d *Daemon) URL() string { return "http://" + d.Addr() }
+
+// Token is what clients must present. NewToken reports whether it was made
+// just now.
+func (d *Daemon) Token() shield.Secret { return d.keys.token }
+
+// NewToken reports whether Open made the token.
+func (d *Daemon) NewToken() bool { return d.keys.newToken }
+
+// TokenPath is the file that keeps the token.
+func (d *Daemon) TokenPath() string { return filepath.Join(d.config.Data, tokenFile) }
+
+// Catalog returns the catalog, for programs that embed the daemon.
+func (d *Daemon) Catalog() shield.Catalog { return d.catalog }
+
+// Scheduler returns the scheduler, for programs that embed the daemon.
+func (d *Daemon) Scheduler() shield.Scheduler { return d.scheduler }
+
+// Run serves the API and runs tasks until ctx is done, then stops: no new
+// tasks, grace for those that run, then they are canceled and clean up.
+// Run closes the daemon.
+func (d *Daemon) Run(ctx context.Context, grace time.Duration) error {
+	if err := d.scheduler.Start(ctx); err != nil {
+		return errors.Join(err, d.Close())
+	}
+	d.config.Log.Info("shield is ready", "api", d.URL(), "data", d.config.Data, "plugins", d.plugins.Names())
+	served := make(chan error, 1)
+	go func() { served <- d.http.Serve(d.listener) }()
+	var err error
+	select {
+	case err = <-served:
+	case <-ctx.Done():
+	}
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+	defer cancel()
+	err = errors.Join(ignoreClosed(err), d.scheduler.Stop(stop))
+	return errors.Join(err, d.Close())
+}
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, http.ErrServerClosed) || errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+// Close releases everything at once. Tasks that still run are canceled.
+func (d *Daemon) Close() error {
+	d.closing.Do(func() { d.closed = d.release() })
+	return d.closed
+}
+
+func (d *Daemon) release() error {
+	var errs []error
+	if d.scheduler != nil {
+		now, cancel := context.WithCancel(context.Background())
+		cancel()
+		errs = append(errs, d.scheduler.Stop(now))
+	}
+	if d.http != nil {
+		errs = append(errs, d.http.Close())
+	}
+	if d.listener != nil {
+		errs = append(errs, ignoreClosed(d.listener.Close()))
+	}
+	if d.catalog != nil {
+		errs = append(errs, d.catalog.Close())
+	}
+	if d.lock != nil {
+		errs = append(errs, d.lock.Close())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,258 @@
+package server
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/uptrace/bunrouter"
+
+	"github.com/shieldhq/shield"
+	"github.com/shieldhq/shield/plugin"
+)
+
+// submit queues a task for a request and answers with it.
+func (s *Server) submit(w http.ResponseWriter, req bunrouter.Request, r shield.Request) error {
+	r.Owner = "admin"
+	t, err := s.scheduler.Submit(req.Context(), r)
+	if err != nil {
+		return err
+	}
+	return s.json(w, http.StatusAccepted, s.shown(t))
+}
+
+// shown makes a task fit for clients.
+func (s *Server) shown(t *shield.Task) *shield.Task {
+	t.TargetEndpoint, t.StoreEndpoint = s.vault.Redact(t.TargetEndpoint), s.vault.Redact(t.StoreEndpoint)
+	return t
+}
+
+func (s *Server) mountArchives(g *bunrouter.Group) {
+	g.GET("/archives", func(w http.ResponseWriter, req bunrouter.Request) error {
+		f, err := s.filter(req)
+		if err != nil {
+			return err
+		}
+		all, err := s.catalog.Archives(req.Context(), f)
+		if err != nil {
+			return err
+		}
+		return s.json(w, http.StatusOK, nonNil(all))
+	})
+	g.GET("/archives/:ref", func(w http.ResponseWriter, req bunrouter.Request) error {
+		a, err := s.catalog.Archive(req.Context(), ref(req))
+		if err != nil {
+			return err
+		}
+		return s.json(w, http.StatusOK, a)
+	})
+	g.PATCH("/archives/:ref", s.annotateArchive)
+	g.DELETE("/archives/:ref", func(w http.ResponseWriter, req bunrouter.Request) error {
+		return s.submit(w, req, shield.Request{Op: shield.OpPurge, Archive: ref(req), Reason: "deleted by admin"})
+	})
+	g.POST("/archives/:ref/restore", s.restoreArchive)
+}
+
+// annotateArchive changes an archive's notes, all that clients may change.
+func (s *Server) annotateArchive(w http.ResponseWriter, req bunrouter.Request) error {
+	body, err := readBody(w, req.Request)
+	if err != nil {
+		return err
+	}
+	var change struct {
+		Notes string `json:"notes"`
+	}
+	if err := decode(body, &change); err != nil {
+		return err
+	}
+	if err := shield.ValidateText("notes", change.Notes); err != nil {
+		return err
+	}
+	a, err := s.catalog.Archive(req.Context(), ref(req))
+	if err != nil {
+		return err
+	}
+	a.Notes = change.Notes
+	if err := s.catalog.UpdateArchive(req.Context(), a); err != nil {
+		return err
+	}
+	return s.json(w, http.StatusOK, a)
+}
+
+// RestoreRequest is the body of a restore.
+type RestoreRequest struct {
+	Target string `json:"target,omitempty"` // name or UUID; empty: the archive's own
+}
+
+func (s *Server) restoreArchive(w http.ResponseWriter, req bunrouter.Request) error {
+	body, err := readBody(w, req.Request)
+	if err != nil {
+		return err
+	}
+	var r RestoreRequest
+	if len(body) > 0 {
+		if err := decode(body, &r); err != nil {
+			return err
+		}
+	}
+	return s.submit(w, req, shield.Request{Op: shield.OpRestore, Archive: ref(req), Target: r.Target})
+}
+
+func (s *Server) mountTasks(g *bunrouter.Group) {
+	g.GET("/tasks", func(w http.ResponseWriter, req bunrouter.Request) error {
+		f, err := s.filter(req)
+		if err != nil {
+			return err
+		}
+		all, err := s.catalog.Tasks(req.Context(), f)
+		if err != nil {
+			return err
+		}
+		for _, t := range all {
+			s.shown(t)
+		}
+		return s.json(w, http.StatusOK, nonNil(all))
+	})
+	g.GET("/tasks/:ref", func(w http.ResponseWriter, req bunrouter.Request) error {
+		t, _, _, err := s.scheduler.Follow(req.Context(), ref(req), 0, 0)
+		if err != nil {
+			return err
+		}
+		return s.json(w, http.StatusOK, s.shown(t))
+	})
+	g.GET("/tasks/:ref/follow", s.followTask)
+	g.POST("/tasks/:ref/cancel", func(w http.ResponseWriter, req bunrouter.Request) error {
+		if err := s.scheduler.Cancel(req.Context(), ref(req)); err != nil {
+			return err
+		}
+		t, err := s.catalog.Task(req.Context(), ref(req))
+		if err != nil {
+			return err
+		}
+		return s.json(w, http.StatusAccepted, s.shown(t))
+	})
+	g.POST("/stores/:ref/test", func(w http.ResponseWriter, req bunrouter.Request) error {
+		return s.submit(w, req, shield.Request{Op: shield.OpTestStore, Store: ref(req)})
+	})
+}
+
+// FollowAnswer is a task with the log lines that came since the last look.
+type FollowAnswer struct {
+	Task  *shield.Task `json:"task"`
+	Lines []string     `json:"lines"`
+	Next  int          `json:"next"` // present as after in the next call
+}
+
+// followTask waits for news of a task: ?after=LINE&wait=SECONDS, at most 30.
+func (s *Server) followTask(w http.ResponseWriter, req bunrouter.Request) error {
+	q := queryOf(req)
+	after, wait := q.number("after"), min(q.number("wait"), 30)
+	if err := q.finish(); err != nil {
+		return err
+	}
+	t, lines, next, err := s.scheduler.Follow(req.Context(), ref(req), after, time.Duration(wait)*time.Second)
+	if err != nil {
+		return err
+	}
+	t.Log = ""
+	return s.json(w, http.StatusOK, FollowAnswer{Task: s.shown(t), Lines: nonNil(lines), Next: next})
+}
+
+// A PluginAnswer is a plugin's name in the registry and its description, or
+// why it has none.
+type PluginAnswer struct {
+	Name  string       `json:"name"`
+	Info  *plugin.Info `json:"info,omitempty"`
+	Error string       `json:"error,omitempty"`
+}
+
+func (s *Server) listPlugins(w http.ResponseWriter, req bunrouter.Request) error {
+	all := []PluginAnswer{}
+	for _, name := range s.plugins.Names() {
+		a := PluginAnswer{Name: name}
+		if info, err := s.plugins.Info(req.Context(), name); err != nil {
+			a.Error = err.Error()
+		} else {
+			a.Info = &info
+		}
+		all = append(all, a)
+	}
+	return s.json(w, http.StatusOK, all)
+}
+
+func (s *Server) showPlugin(w http.ResponseWriter, req bunrouter.Request) error {
+	info, err := s.plugins.Info(req.Context(), ref(req))
+	if err != nil {
+		return err
+	}
+	return s.json(w, http.StatusOK, PluginAnswer{Name: ref(req), Info: &info})
+}
+
+func (s *Server) listRuns(w http.ResponseWriter, req bunrouter.Request) error {
+	f, err := s.filter(req)
+	if err != nil {
+		return err
+	}
+	all, err := s.catalog.Runs(req.Context(), f)
+	if err != nil {
+		return err
+	}
+	return s.json(w, http.StatusOK, nonNil(all))
+}
+
+func (s *Server) listEvents(w http.ResponseWriter, req bunrouter.Request) error {
+	f, err := s.filter(req)
+	if err != nil {
+		return err
+	}
+	all, err := s.catalog.Events(req.Context(), f)
+	if err != nil {
+		return err
+	}
+	return s.json(w, http.StatusOK, nonNil(all))
+}
+
+// Status is the state of the daemon at a glance.
+type Status struct {
+	Release   string         `json:"release"`
+	StartedAt time.Time      `json:"started_at"`
+	Targets   int            `json:"targets"`
+	Stores    int            `json:"stores"`
+	Jobs      int            `json:"jobs"`
+	Archives  int            `json:"archives"` // valid ones
+	Running   []*shield.Task `json:"running"`
+	Pending   int            `json:"pending"`
+	Failed    []*shield.Task `json:"failed"` // in the last 24 hours, at most 10
+}
+
+func (s *Server) showStatus(w http.ResponseWriter, req bunrouter.Request) error {
+	ctx := req.Context()
+	st := Status{Release: s.opts.Release, StartedAt: s.started}
+	var err error
+	count := func(n int, e error) int {
+		if err == nil {
+			err = e
+		}
+		return n
+	}
+	tasks := func(f shield.Filter) []*shield.Task {
+		all, e := s.catalog.Tasks(ctx, f)
+		count(0, e)
+		for _, t := range all {
+			s.shown(t)
+		}
+		return nonNil(all)
+	}
+	st.Targets = count(length(s.catalog.Targets(ctx, shield.Filter{})))
+	st.Stores = count(length(s.catalog.Stores(ctx, shield.Filter{})))
+	st.Jobs = count(length(s.catalog.Jobs(ctx, shield.Filter{})))
+	st.Archives = count(length(s.catalog.Archives(ctx, shield.Filter{Statuses: []string{string(shield.ArchiveValid)}})))
+	st.Running = tasks(shield.Filter{Statuses: []string{string(shield.TaskRunning)}})
+	st.Pending = len(tasks(shield.Filter{Statuses: []string{string(shield.TaskPending)}}))
+	st.Failed = tasks(shield.Filter{Statuses: []string{string(shield.TaskFailed)}, After: time.Now().Add(-24 * time.Hour), Limit: 10})
+	if err != nil {
+		return err
+	}
+	return s.json(w, http.StatusOK, st)
+}
+
+func length[T any](all []T, err error) (int, error) { return len(all), err }

@@ -1,0 +1,131 @@
+package task
+
+import (
+	"context"
+	"io"
+
+	"github.com/shieldhq/shield"
+	"github.com/shieldhq/shield/archive"
+)
+
+// restore gives the archive's stream to the target. The target sees the
+// stream's end only if every byte was proven to be what was stored.
+func (c *call) restore(ctx context.Context) (shield.TaskResult, error) {
+	target, _, err := c.openTarget(ctx)
+	if err != nil {
+		return shield.TaskResult{}, err
+	}
+	store, err := c.openStore(ctx)
+	if err != nil {
+		return shield.TaskResult{}, err
+	}
+	c.logf("restoring archive %s from store %s (%s) to target %s (%s)", c.task.Archive, c.task.StoreName, c.task.StorePlugin, c.task.TargetName, c.task.TargetPlugin)
+
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	t := &transfer{call: c, cancel: cancel, counts: func() (int64, int64) { return 0, 0 }}
+	if c.task.Expected != nil {
+		t.total = c.task.Expected.RawSize
+	}
+	blob, err := guard(ctx, c.runner.opts.Grace, func() (io.ReadCloser, error) { return store.Get(ctx, c.task.Key) })
+	if err != nil {
+		return shield.TaskResult{}, c.blame(ctx, shield.StoreFailed, err)
+	}
+	defer blob.Close()
+	r, err := c.unseal(ctx, t, blob)
+	if err != nil {
+		return shield.TaskResult{}, err
+	}
+	defer r.Close()
+	t.counts = r.Progress
+	go t.watch(ctx)
+	err = c.feed(ctx, t, target.Restore, r)
+	p := t.progress()
+	if err == nil {
+		c.logf("restored %d bytes, digest and length as they were stored", p.RawBytes)
+	}
+	return shield.TaskResult{Progress: p}, err
+}
+
+// unseal opens the archive stream and checks that it is the wanted one.
+func (c *call) unseal(ctx context.Context, t *transfer, blob io.Reader) (*archive.Reader, error) {
+	opts := &archive.ReaderOptions{Identities: c.runner.opts.Identities, Workers: c.runner.opts.Workers, Want: expect(c.task)}
+	r, err := guard(ctx, c.runner.opts.Grace, func() (*archive.Reader, error) {
+		return archive.NewReader(waitingReader{blob, t}, opts)
+	})
+	if err != nil {
+		t.fail(shield.StoreFailed, err)
+		return nil, t.verdict(ctx)
+	}
+	return r, nil
+}
+
+// expect is what the reader must find.
+func expect(t *shield.Task) *archive.Expect {
+	e := &archive.Expect{Archive: t.Archive}
+	if a := t.Expected; a != nil {
+		e.RawDigest, e.SealedSize, e.SealedDigest = a.RawDigest, a.StoredSize, a.StoredDigest
+	}
+	return e
+}
+
+// feed runs the target on the stream and judges the end of both.
+func (c *call) feed(ctx context.Context, t *transfer, restore func(context.Context, io.Reader) error, r *archive.Reader) error {
+	src := &provenReader{r: r, t: t}
+	err := c.guarded(ctx, func() error { return restore(ctx, src) })
+	if err != nil {
+		t.fail(shield.TargetFailed, err)
+		return t.verdict(ctx)
+	}
+	if err := stopped(ctx); err != nil {
+		return err
+	}
+	if !src.ended {
+		n, err := io.Copy(io.Discard, r)
+		switch {
+		case err != nil:
+			t.fail(shield.StoreFailed, err)
+		case n > 0:
+			t.fail(shield.TargetFailed, shield.Errorf(shield.TargetFailed, "", "it said that all is restored, but had left %d bytes unread", n))
+		}
+	}
+	if _, err := r.Summary(); err != nil {
+		t.fail(shield.StoreFailed, err)
+	}
+	return t.verdict(ctx)
+}
+
+// provenReader records how the archive stream ended: an error of it fails
+// the task whatever the target makes of it.
+type provenReader struct {
+	r     *archive.Reader
+	t     *transfer
+	ended bool
+}
+
+func (p *provenReader) Read(b []byte) (int, error) {
+	n, err := p.r.Read(b)
+	p.note(err)
+	return n, err
+}
+
+// WriteTo lets a target that copies do so without a buffer between.
+func (p *provenReader) WriteTo(w io.Writer) (int64, error) {
+	n, err := p.r.WriteTo(w)
+	if err == nil {
+		p.ended = true
+	} else if shield.CodeOf(err) == shield.Corrupt {
+		p.t.fail(shield.StoreFailed, err)
+	}
+	return n, err
+}
+
+func (p *provenReader) note(err error) {
+	switch err {
+	case nil:
+	case io.EOF:
+		p.ended = true
+	default:
+		p.t.fail(shield.StoreFailed, err)
+	}
+}

@@ -1,0 +1,213 @@
+// Package task runs one operation of shield to its end: backup, restore,
+// purge, test-store. Runner is a shield.Runner for the host it runs on; it
+// opens plugins, moves the bytes between them through package archive, and
+// proves the result. It never touches the catalog.
+package task
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"filippo.io/age"
+
+	"github.com/shieldhq/shield"
+	"github.com/shieldhq/shield/plugin"
+)
+
+// Defaults of Options.
+const (
+	DefaultIdleTimeout = 30 * time.Minute
+	DefaultGrace       = 30 * time.Second
+)
+
+// Options configures a Runner. The zero value of a field means its default.
+type Options struct {
+	// Recipients are the public keys that archives are sealed to, and
+	// RecipientNames their texts. A backup that is to be encrypted is refused
+	// without any.
+	Recipients     []age.Recipient
+	RecipientNames []string
+	// Identities open archives for restores.
+	Identities []age.Identity
+	// SigningKey signs manifests. Required for backups.
+	SigningKey ed25519.PrivateKey
+	// IdleTimeout ends a backup or restore in which no byte has moved for so
+	// long.
+	IdleTimeout time.Duration
+	// Grace is how long a plugin may take to end after it was told to, and
+	// how long cleaning up after a failed backup may take.
+	Grace time.Duration
+	// Workers bounds the cores that one task uses; 0: all.
+	Workers int
+}
+
+// Runner runs tasks on this host. It is safe for concurrent use.
+type Runner struct {
+	plugins *plugin.Registry
+	opts    Options
+}
+
+var _ shield.Runner = (*Runner)(nil)
+
+// NewRunner returns a Runner that opens plugins from a registry.
+func NewRunner(plugins *plugin.Registry, opts *Options) *Runner {
+	r := &Runner{plugins: plugins}
+	if opts != nil {
+		r.opts = *opts
+	}
+	if r.opts.IdleTimeout <= 0 {
+		r.opts.IdleTimeout = DefaultIdleTimeout
+	}
+	if r.opts.Grace <= 0 {
+		r.opts.Grace = DefaultGrace
+	}
+	return r
+}
+
+// Run runs t to its end and reports to m meanwhile; see shield.Runner.
+func (r *Runner) Run(ctx context.Context, t *shield.Task, m shield.Monitor) (shield.TaskResult, error) {
+	if err := t.Validate(); err != nil {
+		return shield.TaskResult{}, err
+	}
+	if t.Agent != "" {
+		return shield.TaskResult{}, shield.Errorf(shield.Unavailable, string(t.Op),
+			"the target wants agent %q: this runner serves only its own host", t.Agent)
+	}
+	ctx, cancel := deadline(ctx, t)
+	defer cancel()
+	c := &call{runner: r, task: t, diag: newDiagnostics(m)}
+	switch t.Op {
+	case shield.OpBackup:
+		return c.backup(ctx)
+	case shield.OpRestore:
+		return c.restore(ctx)
+	case shield.OpPurge:
+		return shield.TaskResult{}, c.purge(ctx)
+	default:
+		return shield.TaskResult{}, c.testStore(ctx)
+	}
+}
+
+func deadline(ctx context.Context, t *shield.Task) (context.Context, context.CancelFunc) {
+	if t.TimeoutAt.IsZero() {
+		return context.WithCancel(ctx)
+	}
+	cause := shield.Errorf(shield.TimedOut, string(t.Op), "the deadline of %s passed", t.TimeoutAt.UTC().Format(time.RFC3339))
+	return context.WithDeadlineCause(ctx, t.TimeoutAt, cause)
+}
+
+// A call is one run of one task.
+type call struct {
+	runner *Runner
+	task   *shield.Task
+	diag   *diagnostics
+}
+
+func (c *call) logf(format string, args ...any) {
+	c.diag.log(shield.SourceShield, fmt.Sprintf(format, args...))
+}
+
+func (c *call) openStore(ctx context.Context) (plugin.Store, error) {
+	s, _, err := c.runner.plugins.OpenStore(ctx, c.task.StorePlugin, c.task.StoreEndpoint, c.diag.of(shield.SourceStore))
+	if err != nil {
+		return nil, c.blame(ctx, shield.StoreFailed, err)
+	}
+	return s, nil
+}
+
+func (c *call) openTarget(ctx context.Context) (plugin.Target, plugin.Info, error) {
+	t, info, err := c.runner.plugins.OpenTarget(ctx, c.task.TargetPlugin, c.task.TargetEndpoint, c.diag.of(shield.SourceTarget))
+	if err != nil {
+		return nil, info, c.blame(ctx, shield.TargetFailed, err)
+	}
+	return t, info, nil
+}
+
+// blame makes the error of a task out of the error of one side: its text
+// begins with the side and ends with the side's last diagnostics. When ctx
+// is done, its cause says more than what the side made of it.
+func (c *call) blame(ctx context.Context, side shield.Code, err error) error {
+	if stop := stopped(ctx); stop != nil {
+		return stop
+	}
+	code := side
+	switch shield.CodeOf(err) {
+	case shield.Corrupt:
+		code = shield.Corrupt
+	case shield.Invalid, shield.PluginFailed, shield.NotFound, shield.Unavailable:
+		code = shield.CodeOf(err)
+	}
+	return &shield.Error{Code: code, Message: c.describe(side, err), Err: err}
+}
+
+func (c *call) describe(side shield.Code, err error) string {
+	t := c.task
+	switch side {
+	case shield.TargetFailed:
+		return fmt.Sprintf("target %s (%s) failed: %v%s", t.TargetName, t.TargetPlugin, err, c.diag.quote(shield.SourceTarget, err))
+	case shield.StoreFailed:
+		return fmt.Sprintf("store %s (%s) failed: %v%s", t.StoreName, t.StorePlugin, err, c.diag.quote(shield.SourceStore, err))
+	}
+	return fmt.Sprintf("shield failed: %v", err)
+}
+
+// stopped returns why ctx ended, as an *shield.Error, or nil if it has not.
+func stopped(ctx context.Context) error {
+	if ctx.Err() == nil {
+		return nil
+	}
+	cause := context.Cause(ctx)
+	var e *shield.Error
+	switch {
+	case errors.As(cause, &e):
+		return e
+	case errors.Is(cause, context.DeadlineExceeded):
+		return shield.Errorf(shield.TimedOut, "", "the deadline passed")
+	}
+	return shield.Errorf(shield.Canceled, "", "canceled")
+}
+
+// guard calls a plugin's code and makes an error out of its panic. When ctx
+// is done it waits no longer than grace: a plugin that does not end is left
+// behind, which beats a task that never ends.
+func guard[T any](ctx context.Context, grace time.Duration, f func() (T, error)) (T, error) {
+	type result struct {
+		v   T
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		var r result
+		defer func() {
+			if p := recover(); p != nil {
+				r.err = shield.Errorf(shield.PluginFailed, "", "the plugin panicked: %v\n%s", p, debug.Stack())
+			}
+			done <- r
+		}()
+		r.v, r.err = f()
+	}()
+	select {
+	case r := <-done:
+		return r.v, r.err
+	case <-ctx.Done():
+	}
+	t := time.NewTimer(grace)
+	defer t.Stop()
+	select {
+	case r := <-done:
+		return r.v, r.err
+	case <-t.C:
+		var zero T
+		return zero, shield.Errorf(shield.PluginFailed, "", "the plugin did not end within %s of being told to", grace)
+	}
+}
+
+// guarded calls guard for code that returns only an error.
+func (c *call) guarded(ctx context.Context, f func() error) error {
+	_, err := guard(ctx, c.runner.opts.Grace, func() (struct{}, error) { return struct{}{}, f() })
+	return err
+}

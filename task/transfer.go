@@ -1,0 +1,142 @@
+package task
+
+import (
+	"context"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/shieldhq/shield"
+)
+
+// A transfer watches one stream between a target and a store: it counts,
+// reports progress, ends what is idle, and remembers which side failed
+// first.
+type transfer struct {
+	call   *call
+	cancel context.CancelCauseFunc
+	counts func() (raw, stored int64)
+	total  int64
+
+	// waiting counts the calls that wait for the store at this moment, so
+	// that an idle stream can be blamed on the right side.
+	waiting atomic.Int32
+
+	mu    sync.Mutex
+	side  shield.Code
+	first error
+}
+
+// fail records err as the failure of a side, unless one was recorded before.
+func (t *transfer) fail(side shield.Code, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.first == nil {
+		t.side, t.first = side, err
+	}
+}
+
+// verdict returns the first failure as the error of the task.
+func (t *transfer) verdict(ctx context.Context) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.first == nil {
+		return stopped(ctx)
+	}
+	return t.call.blame(ctx, t.side, t.first)
+}
+
+// watch reports progress twice a second and cancels the transfer when no
+// byte has moved for the idle timeout. It returns when ctx is done.
+func (t *transfer) watch(ctx context.Context) {
+	tick := time.NewTicker(500 * time.Millisecond)
+	defer tick.Stop()
+	idle := t.call.runner.opts.IdleTimeout
+	meter := newMeter(time.Now())
+	var lastRaw, lastStored int64
+	moved := time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			raw, stored := t.counts()
+			if raw != lastRaw || stored != lastStored {
+				lastRaw, lastStored, moved = raw, stored, now
+			}
+			t.call.diag.monitor.Progress(shield.Progress{
+				RawBytes: raw, StoredBytes: stored, TotalBytes: t.total, Rate: meter.rate(now, raw),
+			})
+			if now.Sub(moved) >= idle {
+				t.cancel(t.idleError(idle, raw, stored))
+				return
+			}
+		}
+	}
+}
+
+func (t *transfer) idleError(idle time.Duration, raw, stored int64) error {
+	name, plugin, side := t.call.task.TargetName, t.call.task.TargetPlugin, "target"
+	if t.waiting.Load() > 0 {
+		name, plugin, side = t.call.task.StoreName, t.call.task.StorePlugin, "store"
+	}
+	return shield.Errorf(shield.TimedOut, string(t.call.task.Op),
+		"%s %s (%s) hangs: no byte moved for %s (%d raw bytes, %d stored so far)", side, name, plugin, idle, raw, stored)
+}
+
+// progress is the final count.
+func (t *transfer) progress() shield.Progress {
+	raw, stored := t.counts()
+	return shield.Progress{RawBytes: raw, StoredBytes: stored, TotalBytes: t.total}
+}
+
+// A meter tells the rate over the last few seconds.
+type meter struct {
+	at    []time.Time
+	bytes []int64
+}
+
+func newMeter(start time.Time) *meter { return &meter{at: []time.Time{start}, bytes: []int64{0}} }
+
+func (m *meter) rate(now time.Time, n int64) int64 {
+	const window = 10
+	m.at, m.bytes = append(m.at, now), append(m.bytes, n)
+	if len(m.at) > window {
+		m.at, m.bytes = m.at[1:], m.bytes[1:]
+	}
+	d := now.Sub(m.at[0])
+	if d <= 0 {
+		return 0
+	}
+	return int64(float64(n-m.bytes[0]) / d.Seconds())
+}
+
+// waitingWriter marks the time spent in writes to the store.
+type waitingWriter struct {
+	w io.Writer
+	t *transfer
+}
+
+func (w waitingWriter) Write(p []byte) (int, error) {
+	w.t.waiting.Add(1)
+	defer w.t.waiting.Add(-1)
+	return w.w.Write(p)
+}
+
+// waitingReader marks the time spent in reads from the store, and records
+// the store's errors.
+type waitingReader struct {
+	r io.Reader
+	t *transfer
+}
+
+func (r waitingReader) Read(p []byte) (int, error) {
+	r.t.waiting.Add(1)
+	defer r.t.waiting.Add(-1)
+	n, err := r.r.Read(p)
+	if err != nil && err != io.EOF {
+		r.t.fail(shield.StoreFailed, err)
+	}
+	return n, err
+}
