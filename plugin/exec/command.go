@@ -1,0 +1,73 @@
+package exec
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/shieldhq/shield"
+	"github.com/shieldhq/shield/plugin"
+)
+
+// A command is one call of a plugin, to be started.
+type command struct {
+	action   plugin.Action
+	args     []string
+	role     plugin.Role
+	endpoint shield.Endpoint // nil for info
+	delivery plugin.Delivery
+	input    io.Reader // nil for /dev/null
+	log      plugin.Log
+	secrets  []string
+	extended bool // the plugin speaks more than the original protocol
+}
+
+// op names a call in errors: the program and the action.
+func (p *Plugin) op(a plugin.Action) string { return filepath.Base(p.path) + " " + string(a) }
+
+func (c *command) argv(path string) []string {
+	argv := []string{path, string(c.action)}
+	if c.endpoint != nil && c.delivery == plugin.DeliverArgv {
+		argv = append(argv, "--endpoint", string(c.endpoint))
+	}
+	return append(argv, c.args...)
+}
+
+// environ returns the whole environment of a call. Little is passed on: the
+// environment of a daemon holds secrets of its own.
+func (c *command) environ(dir string, options *Options) []string {
+	env := []string{"PATH=/usr/local/bin:/usr/bin:/bin"}
+	for _, name := range []string{"PATH", "HOME", "LANG", "TZ"} {
+		if v, ok := os.LookupEnv(name); ok {
+			env = append(env, name+"="+v)
+		}
+	}
+	env = append(append(env, "TMPDIR="+dir), options.Env...)
+	if c.endpoint != nil {
+		switch c.delivery {
+		case plugin.DeliverFD:
+			env = append(env, "SHIELD_ENDPOINT_FD=3")
+		case plugin.DeliverEnv:
+			env = append(env, "SHIELD_ENDPOINT="+string(c.endpoint))
+		}
+	}
+	return lastOfEach(env)
+}
+
+// lastOfEach drops all but the last value of each variable, since programs
+// differ in which of two they take.
+func lastOfEach(env []string) []string {
+	at := map[string]int{}
+	var out []string
+	for _, e := range env {
+		name, _, _ := strings.Cut(e, "=")
+		if n, ok := at[name]; ok {
+			out[n] = e
+			continue
+		}
+		at[name] = len(out)
+		out = append(out, e)
+	}
+	return out
+}

@@ -1,0 +1,149 @@
+// Package exec runs executables as plugins. An executable written for the
+// original calling protocol runs unchanged; what it may have beyond that is
+// declared by its answer to info. The protocol is written down in
+// docs/plugin-protocol.md.
+//
+// Every call is one process, leader of a process group of its own, with a
+// small environment and a private working directory. The group never outlives
+// the call: it is asked to end with SIGTERM, made to end with SIGKILL after a
+// grace, and whatever a plugin leaves behind is killed when its leader has
+// ended. What a plugin prints is bounded, checked and cleaned.
+//
+// Two promises hold for every stream. Shield takes a stream as complete only
+// after its end was read and the exit status was 0. A plugin whose input
+// fails never sees that input end: it is stopped with its input still open.
+package exec
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/shieldhq/shield"
+	"github.com/shieldhq/shield/plugin"
+)
+
+// Options are the settings of an executable plugin. The zero value is good.
+type Options struct {
+	// Env is added to the environment of every call, as "NAME=value". Without
+	// it a plugin sees PATH, HOME, LANG and TZ of this process, and a TMPDIR
+	// that is emptied after the call.
+	Env []string
+	// Grace is how long a plugin has to end after SIGTERM; 0 means 5 s.
+	Grace time.Duration
+	// InfoTimeout is how long a plugin has to answer info; 0 means 10 s.
+	InfoTimeout time.Duration
+	// RefuseArgvSecrets refuses endpoints with secrets to plugins that want
+	// their endpoint on the command line, which every process list shows.
+	RefuseArgvSecrets bool
+}
+
+// Plugin is an executable file, opened as a plugin. It is safe for
+// concurrent use and holds nothing between calls.
+type Plugin struct {
+	path    string
+	options Options
+	// turn is held while info runs, so that many callers start one process.
+	turn   chan struct{}
+	cached *answered
+}
+
+var _ plugin.Opener = (*Plugin)(nil)
+
+// Open returns the plugin that the executable file at path is. Nothing runs
+// yet. A path that cannot be run is PluginFailed. opts may be nil.
+func Open(path string, opts *Options) (*Plugin, error) {
+	p := &Plugin{turn: make(chan struct{}, 1)}
+	if opts != nil {
+		p.options = *opts
+	}
+	if p.options.Grace <= 0 {
+		p.options.Grace = 5 * time.Second
+	}
+	if p.options.InfoTimeout <= 0 {
+		p.options.InfoTimeout = 10 * time.Second
+	}
+	absolute, err := filepath.Abs(path)
+	if err != nil {
+		return nil, shield.Errorf(shield.PluginFailed, "plugin", "%s: %w", path, err)
+	}
+	p.path = absolute
+	_, err = p.stat()
+	return p, err
+}
+
+// stat describes the file, or says why it cannot be run.
+func (p *Plugin) stat() (os.FileInfo, error) {
+	bad := func(format string, args ...any) error {
+		return shield.Errorf(shield.PluginFailed, "plugin", p.path+": "+format, args...)
+	}
+	fi, err := os.Stat(p.path)
+	switch {
+	case os.IsNotExist(err):
+		return nil, bad("there is no such file")
+	case err != nil:
+		return nil, bad("%w", err)
+	case fi.IsDir():
+		return nil, bad("is a directory: an executable file is wanted")
+	case !fi.Mode().IsRegular():
+		return nil, bad("is not a regular file: an executable file is wanted")
+	case !executable(fi):
+		return nil, bad("is not executable: chmod +x is missing")
+	}
+	return fi, nil
+}
+
+// OpenTarget returns a target whose methods run the plugin. It is a
+// plugin.Tester or plugin.Validator only if the plugin declares the action.
+func (p *Plugin) OpenTarget(ctx context.Context, e shield.Endpoint, log plugin.Log) (plugin.Target, error) {
+	s, err := p.open(ctx, plugin.RoleTarget, e, log)
+	if err != nil {
+		return nil, err
+	}
+	return s.target(), nil
+}
+
+// OpenStore returns a store whose methods run the plugin. It is a
+// plugin.Lister, plugin.Tester or plugin.Validator only if the plugin
+// declares the action. Each of its calls is one process.
+func (p *Plugin) OpenStore(ctx context.Context, e shield.Endpoint, log plugin.Log) (plugin.Store, error) {
+	s, err := p.open(ctx, plugin.RoleStore, e, log)
+	if err != nil {
+		return nil, err
+	}
+	return s.store(), nil
+}
+
+func (p *Plugin) open(ctx context.Context, r plugin.Role, e shield.Endpoint, log plugin.Log) (*session, error) {
+	info, err := p.Info(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Has(r) {
+		return nil, plugin.RoleError(info.Name, r)
+	}
+	if log == nil {
+		log = func(string) {}
+	}
+	s := &session{plugin: p, info: info, role: r, endpoint: e, log: log}
+	if s.secrets, err = secrets(&info, r, e); err != nil {
+		return nil, err
+	}
+	return s, s.checkDelivery()
+}
+
+// checkDelivery warns of secrets that the process list will show, or refuses
+// them.
+func (s *session) checkDelivery() error {
+	if s.delivery() != plugin.DeliverArgv || len(s.secrets) == 0 {
+		return nil
+	}
+	const text = `takes its endpoint on the command line, where every user of this host can read its secrets: a plugin whose info says "endpoint": "fd" does not`
+	if s.plugin.options.RefuseArgvSecrets {
+		return &shield.Error{Code: shield.Forbidden, Field: "endpoint", Message: fmt.Sprintf("%s %s", s.info.Name, text)}
+	}
+	s.log(fmt.Sprintf("warning: %s %s", s.info.Name, text))
+	return nil
+}

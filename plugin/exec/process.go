@@ -1,0 +1,254 @@
+package exec
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/shieldhq/shield"
+)
+
+// copySize is how much is moved at once between a pipe and its other end.
+const copySize = 256 << 10
+
+// A process is one running call. Reading it gives the plugin's standard
+// output, and io.EOF only after the plugin has ended well.
+type process struct {
+	op       string
+	cmd      *command
+	grace    time.Duration
+	attr     *os.ProcAttr
+	argv     []string
+	dir      string // private, removed at the end
+	proc     *os.Process
+	state    *os.ProcessState
+	out      *os.File // reading end of standard output
+	in       *feeder  // nil for a plugin without input
+	diag     *diagnostics
+	children []*os.File    // ends that the plugin holds
+	exited   chan struct{} // closed when the leader has ended
+	ended    chan struct{} // closed when all is over and err is final
+	unwatch  func() bool
+	waited   time.Duration // for output, after the leader's end
+
+	mu         sync.Mutex
+	cause      error // why the call was stopped
+	afterExit  bool  // it was stopped after the leader had ended
+	reaped     bool
+	killTimer  *time.Timer
+	finishOnce sync.Once
+	err        error
+}
+
+// start starts a call. The caller must finish or Close the process.
+func (p *Plugin) start(ctx context.Context, c *command) (*process, error) {
+	op := p.op(c.action)
+	if ctx.Err() != nil {
+		return nil, contextError(ctx, op)
+	}
+	pr := &process{op: op, cmd: c, grace: p.options.Grace, exited: make(chan struct{}), ended: make(chan struct{})}
+	if err := pr.prepare(p); err != nil {
+		pr.discard()
+		return nil, shield.Errorf(shield.Unavailable, op, "cannot be started: %w", err)
+	}
+	started := make(chan error)
+	go pr.run(started)
+	err := <-started
+	pr.closeChildren()
+	if err != nil {
+		pr.discard()
+		return nil, p.startError(op, err)
+	}
+	go pr.diag.read()
+	pr.unwatch = context.AfterFunc(ctx, func() { pr.fail(contextError(ctx, op)) })
+	if pr.in != nil {
+		go pr.in.run(ctx, pr)
+	}
+	return pr, nil
+}
+
+// prepare makes the directory and the pipes.
+func (p *process) prepare(pl *Plugin) (err error) {
+	if p.dir, err = os.MkdirTemp("", "shield-plugin-"); err != nil {
+		return err
+	}
+	stdin, err := p.prepareInput()
+	if err != nil {
+		return err
+	}
+	out, stdout, err := pipe()
+	if err != nil {
+		return err
+	}
+	p.out, p.children = out, append(p.children, stdout)
+	enlarge(out)
+	diag, stderr, err := pipe()
+	if err != nil {
+		return err
+	}
+	p.diag, p.children = newDiagnostics(diag, p.cmd), append(p.children, stderr)
+	files := []*os.File{stdin, stdout, stderr}
+	if p.cmd.endpoint != nil && p.cmd.delivery == "fd" {
+		f, err := secretFile(p.cmd.endpoint)
+		if err != nil {
+			return err
+		}
+		p.children = append(p.children, f)
+		files = append(files, f)
+	}
+	p.argv = p.cmd.argv(pl.path)
+	p.attr = &os.ProcAttr{Dir: p.dir, Env: p.cmd.environ(p.dir, &pl.options), Files: files, Sys: attributes()}
+	return nil
+}
+
+func (p *process) prepareInput() (*os.File, error) {
+	if p.cmd.input == nil {
+		f, err := os.Open(os.DevNull)
+		p.children = append(p.children, f)
+		return f, err
+	}
+	r, w, err := pipe()
+	if err != nil {
+		return nil, err
+	}
+	enlarge(w)
+	p.children = append(p.children, r)
+	p.in = &feeder{r: p.cmd.input, w: w, finished: make(chan struct{}), done: make(chan struct{})}
+	return r, nil
+}
+
+func pipe() (r, w *os.File, err error) { return os.Pipe() }
+
+func (p *process) closeChildren() {
+	for _, f := range p.children {
+		_ = f.Close()
+	}
+	p.children = nil
+}
+
+// discard undoes prepare for a process that never ran.
+func (p *process) discard() {
+	p.closeChildren()
+	if p.out != nil {
+		_ = p.out.Close()
+	}
+	if p.in != nil {
+		_ = p.in.w.Close()
+	}
+	if p.diag != nil {
+		_ = p.diag.r.Close()
+	}
+	_ = os.RemoveAll(p.dir)
+}
+
+// run starts the leader and waits for its end on one thread. The thread is
+// kept because the kernel kills the plugin when the thread that started it
+// ends (see attributes), which without the lock could be any time.
+func (p *process) run(started chan<- error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	proc, err := spawn(p.argv, p.attr)
+	p.proc = proc
+	started <- err
+	if err != nil {
+		return
+	}
+	p.await()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	close(p.exited)
+	if p.cause == nil {
+		_ = p.out.SetReadDeadline(time.Now().Add(p.grace))
+	}
+}
+
+// spawn tries again while the file is busy: a file that this process has just
+// written is busy as long as a child that is being started elsewhere holds a
+// copy of the descriptor, between its fork and its exec.
+func spawn(argv []string, attr *os.ProcAttr) (*os.Process, error) {
+	for pause := time.Millisecond; ; pause *= 2 {
+		proc, err := os.StartProcess(argv[0], argv, attr)
+		if err == nil || !busy(err) || pause > 200*time.Millisecond {
+			return proc, err
+		}
+		time.Sleep(pause)
+	}
+}
+
+// Read implements io.Reader.
+func (p *process) Read(b []byte) (int, error) {
+	if p.over() {
+		return 0, p.endOfStream()
+	}
+	n, err := p.readOut(b)
+	if n > 0 || err == nil {
+		return n, nil
+	}
+	if !errors.Is(err, io.EOF) {
+		p.fail(p.outputError(err))
+	}
+	_ = p.finish()
+	return 0, p.endOfStream()
+}
+
+func (p *process) endOfStream() error {
+	if p.err != nil {
+		return p.err
+	}
+	return io.EOF
+}
+
+// readOut reads standard output. After the leader's end it waits for more,
+// in all, no longer than the grace: then another process holds the pipe.
+func (p *process) readOut(b []byte) (int, error) {
+	select {
+	case <-p.exited:
+	default:
+		return p.out.Read(b)
+	}
+	p.mu.Lock()
+	if p.cause == nil {
+		_ = p.out.SetReadDeadline(time.Now().Add(p.grace - p.waited))
+	}
+	p.mu.Unlock()
+	from := time.Now()
+	n, err := p.out.Read(b)
+	p.waited += time.Since(from)
+	return n, err
+}
+
+func (p *process) outputError(err error) error {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return shield.Errorf(shield.PluginFailed, p.op, "the plugin has ended, but a process that it started still held its standard output after %s", p.grace)
+	}
+	return shield.Errorf(shield.PluginFailed, p.op, "reading standard output: %w", err)
+}
+
+// readAll returns the whole output of a plugin that ended well.
+func (p *process) readAll(limit int) ([]byte, error) {
+	b, err := io.ReadAll(io.LimitReader(p, int64(limit)+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(b) > limit {
+		p.fail(shield.Errorf(shield.PluginFailed, p.op, "more than %d bytes were printed", limit))
+		return nil, p.finish()
+	}
+	return b, nil
+}
+
+// over reports whether the process was finished.
+func (p *process) over() bool { return isClosed(p.ended) }
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
