@@ -58,10 +58,22 @@ func Open(ctx context.Context, path string, opts *Options) (*DB, error) {
 	if opts == nil {
 		opts = &Options{}
 	}
+	var db *DB
+	err := retry(ctx, func() (err error) {
+		db, err = open(ctx, path, opts)
+		return err
+	})
+	if err != nil {
+		return nil, fail(ctx, op, err)
+	}
+	return db, nil
+}
+
+func open(ctx context.Context, path string, opts *Options) (*DB, error) {
 	db := &DB{path: path}
 	if err := db.open(ctx, opts); err != nil {
 		db.Close()
-		return nil, fail(ctx, op, err)
+		return nil, err
 	}
 	return db, nil
 }

@@ -96,6 +96,7 @@ func endTask(ctx context.Context, tx bun.Tx, t *shield.Task, o shield.Outcome) e
 	})
 }
 
+// describeEnd shortens the error: the task has all of it.
 func describeEnd(t *shield.Task, o shield.Outcome) string {
 	text := string(t.Op)
 	if t.TargetName != "" {
@@ -106,7 +107,7 @@ func describeEnd(t *shield.Task, o shield.Outcome) string {
 	}
 	text += " is " + string(o.Status)
 	if o.Error != "" {
-		text += ": " + o.Error
+		text += fmt.Sprintf(": %.500s", o.Error)
 	}
 	return text
 }

@@ -183,9 +183,6 @@ func (k noun[N, R]) update(ctx context.Context, db *DB, n *N) error {
 	made := *n
 	err := db.write(ctx, op, func(ctx context.Context, tx bun.Tx) error {
 		made = *n
-		if err := k.check(ctx, tx, &made); err != nil {
-			return err
-		}
 		return k.replace(ctx, tx, &made)
 	})
 	if err == nil {
@@ -203,6 +200,9 @@ func (k noun[N, R]) replace(ctx context.Context, tx bun.Tx, n *N) error {
 	}
 	old, err := k.find(ctx, tx, m.UUID)
 	if err != nil {
+		return err
+	}
+	if err := k.check(ctx, tx, n); err != nil {
 		return err
 	}
 	was := k.meta(old)

@@ -189,21 +189,22 @@ func (m migration) apply(ctx context.Context, conn *sql.Conn) error {
 		return err
 	}
 	if _, err := tx.ExecContext(ctx, m.sql); err != nil {
-		return m.failed(err)
+		return m.failed(ctx, err)
 	}
 	if err := checkForeignKeys(ctx, tx); err != nil {
-		return m.failed(err)
+		return m.failed(ctx, err)
 	}
 	mark := fmt.Sprintf("PRAGMA application_id = %d; PRAGMA user_version = %d", applicationID, m.version)
 	if _, err := tx.ExecContext(ctx, mark); err != nil {
-		return m.failed(err)
+		return m.failed(ctx, err)
 	}
 	return tx.Commit()
 }
 
 // failed keeps the text of SQLite's error: a migration holds no values.
-func (m migration) failed(err error) error {
-	return shield.Errorf(shield.Internal, "", "migration %s: %w", m.name, err)
+func (m migration) failed(ctx context.Context, err error) error {
+	code := shield.CodeOf(fail(ctx, "", err))
+	return &shield.Error{Code: code, Message: fmt.Sprintf("migration %s failed and left nothing behind: %v", m.name, err), Err: err}
 }
 
 type querier interface {

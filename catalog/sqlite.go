@@ -97,23 +97,29 @@ func (db *DB) read(ctx context.Context, op string, f func(ctx context.Context, q
 	return db.attempt(ctx, op, func() error { return f(ctx, db.reader) })
 }
 
-// attempt runs f, again if another process keeps the file locked for longer
-// than the busy timeout, and names the operation in its error.
+// attempt runs f and names the operation in its error.
 func (db *DB) attempt(ctx context.Context, op string, f func() error) error {
-	const attempts = 3
-	var err error
-	for i := range attempts {
-		if db.closed.Load() {
-			return closedError(op)
-		}
-		if err = f(); !isBusy(err) || !pause(ctx, 10*time.Millisecond<<i) {
-			break
-		}
+	if db.closed.Load() {
+		return closedError(op)
 	}
+	err := retry(ctx, f)
 	if err != nil && db.closed.Load() {
 		return closedError(op)
 	}
 	return fail(ctx, op, err)
+}
+
+// retry runs f again if another process keeps the file locked for longer than
+// the busy timeout, or in a way for which SQLite does not wait.
+func retry(ctx context.Context, f func() error) error {
+	const attempts = 5
+	var err error
+	for i := range attempts {
+		if err = f(); !isBusy(err) || !pause(ctx, 10*time.Millisecond<<i) {
+			break
+		}
+	}
+	return err
 }
 
 func closedError(op string) error {

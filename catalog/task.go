@@ -139,7 +139,7 @@ func (db *DB) Task(ctx context.Context, uuid string) (*shield.Task, error) {
 // are big and are left out: Task has them.
 func (db *DB) Tasks(ctx context.Context, f shield.Filter) ([]*shield.Task, error) {
 	var rows []*taskRow
-	var tasks []*shield.Task
+	tasks := []*shield.Task{}
 	err := db.read(ctx, "catalog.Tasks", func(ctx context.Context, q bun.IDB) (err error) {
 		if !askable(f) {
 			return nil

@@ -1,0 +1,134 @@
+package catalogtest
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/shieldhq/shield"
+)
+
+func testArchives(t *testing.T, open func(t testing.TB) shield.Catalog) {
+	t.Run("Made", func(t *testing.T) { testArchiveMade(t, newFixture(t, open)) })
+	t.Run("Update", func(t *testing.T) { testArchiveUpdate(t, newFixture(t, open)) })
+	t.Run("Filter", func(t *testing.T) { testArchiveFilter(t, newFixture(t, open)) })
+}
+
+func testArchiveMade(t *testing.T, f *fixture) {
+	taken := epoch().Add(123456 * time.Nanosecond)
+	a := f.addArchive(taken, func(t *shield.Task) { t.Job = f.job.UUID })
+	if !a.TakenAt.Equal(epoch()) || !a.ExpiresAt.Equal(epoch().Add(f.policy.Retention())) {
+		t.Errorf("taken at %v, expires at %v: want %v and a month later, in whole milliseconds", a.TakenAt, a.ExpiresAt, epoch())
+	}
+	if a.Target != f.target.UUID || a.TargetName != "prod" || a.Store != f.store.UUID || a.Job != f.job.UUID || a.Status != shield.ArchiveValid {
+		t.Errorf("archive %+v does not have what its task has", a)
+	}
+	got, err := f.Archive(f.ctx, a.UUID)
+	must(t, err)
+	wantSame(t, "archive", got, a)
+	for _, ref := range []string{"", "prod", unknownUUID(), "\xff"} {
+		_, err := f.Archive(f.ctx, ref)
+		wantCode(t, err, shield.NotFound, "")
+	}
+}
+
+func testArchiveUpdate(t *testing.T, f *fixture) {
+	a := f.addArchive(epoch())
+	a.Notes, a.PurgeReason, a.ExpiresAt, a.Status = "kept for the audit", "none", time.Time{}, shield.ArchiveInvalid
+	must(t, f.UpdateArchive(f.ctx, a))
+	got, err := f.Archive(f.ctx, a.UUID)
+	must(t, err)
+	wantSame(t, "archive", got, a)
+
+	other := *a
+	other.Key, other.RawSize, other.Target = "moved", 1, unknownUUID()
+	must(t, f.UpdateArchive(f.ctx, &other))
+	wantSame(t, "the rest of the archive", &other, a)
+
+	for field, change := range map[string]func(*shield.Archive){
+		"status":       func(a *shield.Archive) { a.Status = "fine" },
+		"notes":        func(a *shield.Archive) { a.Notes = strings.Repeat("x", 1<<20) },
+		"purge_reason": func(a *shield.Archive) { a.PurgeReason = "\x00" },
+	} {
+		bad := *a
+		change(&bad)
+		wantCode(t, f.UpdateArchive(f.ctx, &bad), shield.Invalid, field)
+	}
+	wantCode(t, f.UpdateArchive(f.ctx, &shield.Archive{UUID: unknownUUID(), Status: shield.ArchiveValid}), shield.NotFound, "")
+	f.setStatus(a, shield.ArchivePurged, "asked for")
+	a.Status = shield.ArchiveValid
+	wantCode(t, f.UpdateArchive(f.ctx, a), shield.Invalid, "status")
+}
+
+func testArchiveFilter(t *testing.T, f *fixture) {
+	other := f.addTarget("other")
+	names := map[string]string{}
+	for i, name := range []string{"0", "1", "2", "3"} {
+		change := func(t *shield.Task) {
+			if name == "3" {
+				t.Target, t.Job = other.UUID, f.job.UUID
+			}
+		}
+		a := f.addArchive(epoch().Add(time.Duration(i)*time.Second), change)
+		names[a.UUID] = name
+		if name == "1" {
+			f.setStatus(a, shield.ArchivePurged, "test")
+		}
+	}
+	second := epoch().Add(time.Second)
+	for _, test := range []struct {
+		filter shield.Filter
+		want   string
+	}{
+		{shield.Filter{}, "3210"},
+		{shield.Filter{Limit: 2}, "32"},
+		{shield.Filter{Target: f.target.UUID}, "210"},
+		{shield.Filter{Store: f.store.UUID, Plugin: "postgres"}, "3210"},
+		{shield.Filter{Job: f.job.UUID}, "3"},
+		{shield.Filter{Statuses: []string{"purged"}}, "1"},
+		{shield.Filter{Statuses: []string{"purged", "valid"}, Limit: 3}, "321"},
+		{shield.Filter{Statuses: []string{"no such"}}, ""},
+		{shield.Filter{After: second}, "321"},
+		{shield.Filter{After: second.Add(1)}, "32"},
+		{shield.Filter{Before: second}, "0"},
+		{shield.Filter{Before: second.Add(1)}, "10"},
+		{shield.Filter{After: second, Before: second.Add(time.Second)}, "1"},
+		{shield.Filter{Target: "prod\x00"}, ""},
+	} {
+		list, err := f.Archives(f.ctx, test.filter)
+		got := column(t, list, err, func(a *shield.Archive) string { return names[a.UUID] })
+		wantSame(t, "archives", strings.Join(got, ""), test.want)
+	}
+}
+
+func testExpired(t *testing.T, open func(t testing.TB) shield.Catalog) {
+	f := newFixture(t, open)
+	lone := f.addTarget("lone")
+	now := epoch().Add(f.policy.Retention())
+	names := map[string]string{}
+	for i, name := range []string{"a", "b", "c", "d", "e"} {
+		a := f.addArchive(epoch().Add(time.Duration(i-3) * time.Second))
+		names[a.UUID] = name
+		if name == "b" { // somebody asked for its removal
+			f.setStatus(a, shield.ArchivePurging, "")
+		}
+		if name == "e" { // the newest, but found to be damaged
+			f.setStatus(a, shield.ArchiveInvalid, "")
+		}
+		if name == "c" { // as old as a, but held for ever
+			a.ExpiresAt = time.Time{}
+			must(t, f.UpdateArchive(f.ctx, a))
+		}
+	}
+	f.addArchive(epoch().Add(-time.Hour), func(t *shield.Task) { t.Target = lone.UUID })
+	expired := func(now time.Time, limit int) string {
+		list, err := f.ExpiredArchives(f.ctx, now, limit)
+		return strings.Join(column(t, list, err, func(a *shield.Archive) string { return names[a.UUID] }), "")
+	}
+	wantSame(t, "a second before anything expires", expired(now.Add(-4*time.Second), 10), "")
+	wantSame(t, "when the first expires", expired(now.Add(-3*time.Second), 10), "a")
+	wantSame(t, "when all but the held have expired", expired(now.Add(time.Hour), 10), "a")
+	f.addArchive(epoch().Add(time.Hour))
+	wantSame(t, "when a newer one exists", expired(now.Add(time.Second), 10), "ad")
+	wantSame(t, "the first of them", expired(now.Add(time.Second), 1), "a")
+}
