@@ -65,7 +65,7 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 	if d.keys, err = openKeys(c); err != nil {
 		return err
 	}
-	if d.plugins, err = registry(c); err != nil {
+	if d.plugins, err = Registry(c); err != nil {
 		return err
 	}
 	if d.catalog, err = catalog.Open(ctx, filepath.Join(c.Data, catalogFile), nil); err != nil {
@@ -96,9 +96,9 @@ func (d *Daemon) assemble() {
 	}
 }
 
-// registry holds the bundled plugins, those of the config, and the
+// Registry returns the bundled plugins, those of the config, and the
 // executables of the plugin folders.
-func registry(c *Config) (*plugin.Registry, error) {
+func Registry(c *Config) (*plugin.Registry, error) {
 	r := plugin.NewRegistry()
 	if err := r.Register("fs", fs.Plugin()); err != nil {
 		return nil, err

@@ -16,7 +16,7 @@ var _ kong.Resolver = settings(nil)
 // loadYAML reads a configuration file. Errors show the place in it.
 func loadYAML(r io.Reader) (kong.Resolver, error) {
 	s := settings{}
-	if err := yaml.NewDecoder(r, yaml.DisallowDuplicateKey()).Decode(&s); err != nil && err != io.EOF {
+	if err := yaml.NewDecoder(r).Decode(&s); err != nil && err != io.EOF {
 		return nil, fmt.Errorf("the configuration file is not valid: %s", yaml.FormatError(err, false, true))
 	}
 	return s, nil

@@ -1,0 +1,68 @@
+# shield: build, test and try it. `make help` lists the targets.
+SHELL := /bin/bash
+.DEFAULT_GOAL := all
+GO ?= go
+BIN := bin
+RELEASE ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+LDFLAGS := -s -w $(if $(RELEASE),-X github.com/shieldhq/shield/internal/version.release=$(RELEASE))
+PROGRAMS := shieldd shield-agent shield-schema shield
+ARGS ?=
+
+.PHONY: all help shield plugin plugins test tests race coverage report lint vuln generate quickstart bench fixme fixmes deps clean
+
+all: tests shield plugins ## Run the tests and build every binary (default)
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z ]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+shield: ## Build shieldd, shield-agent, shield-schema and shield into bin/
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ $(PROGRAMS:%=./cmd/%)
+
+plugin plugins: ## Build the bundled plugins, as executables, into bin/plugins/
+	@mkdir -p $(BIN)/plugins
+	@for d in plugins-wasm/*/main.go; do n=$$(basename $$(dirname $$d)); \
+		echo "building plugin $$n"; \
+		CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(BIN)/plugins/$$n ./plugins-wasm/$$n || exit 1; done
+
+test tests: deps lint ## Install what the tests need, then lint and run all tests with the race detector
+	$(GO) test -race -timeout 20m ./...
+
+race: ## Run the tests with the race detector, without set-up
+	$(GO) test -race -timeout 20m ./...
+
+coverage: ## Run the tests and print the coverage of each package
+	$(GO) test -timeout 20m -cover ./...
+
+report: ## Show the coverage of one package as HTML: make report FOR=task
+	@test -n "$(FOR)" || { echo "say which package: make report FOR=task"; exit 2; }
+	@mkdir -p coverage
+	$(GO) test -timeout 20m -coverprofile=coverage/report.out ./$(FOR)
+	$(GO) tool cover -html=coverage/report.out -o coverage/$(subst /,-,$(FOR)).html
+	@echo "coverage/$(subst /,-,$(FOR)).html"
+
+lint: ## Check format, vet and staticcheck
+	@bad=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$bad" || { echo "not formatted: $$bad"; exit 1; }
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+
+vuln: ## Look for known vulnerabilities (asks the Go vulnerability database)
+	$(GO) tool govulncheck ./...
+
+generate: ## Make generated files anew
+	$(GO) generate ./...
+
+quickstart: shield ## Back up a real tree, restore it, compare: make quickstart [ARGS=--exit]
+	$(GO) run ./examples/quickstart -bin $(BIN) $(ARGS)
+
+bench: shield ## Measure against peers in one run; needs tar, zstd, age, restic and borg
+	./scripts/deps bench
+	$(GO) run ./bench -bin $(BIN) $(ARGS)
+
+fixme fixmes: ## List marks that somebody left to mend
+	@git grep -nE '\b(FIXME|TODO|XXX)\b' -- ':!Makefile' || echo "there are none"
+
+deps: ## Install what the tests need (Debian's age and zstd)
+	./scripts/deps test
+
+clean: ## Remove what was built
+	rm -rf $(BIN) coverage

@@ -1,0 +1,103 @@
+// Command shield-agent runs beside the data. It shows which plugins this
+// host offers and checks what they can reach from here.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/shieldhq/shield"
+	"github.com/shieldhq/shield/agent"
+	"github.com/shieldhq/shield/daemon"
+	"github.com/shieldhq/shield/internal/version"
+	"github.com/shieldhq/shield/plugin"
+)
+
+type cli struct {
+	PluginDir []string         `help:"Folder with executable plugins. Can be repeated." env:"SHIELD_PLUGIN_DIR" placeholder:"DIR"`
+	Version   kong.VersionFlag `help:"Print the version and exit."`
+
+	Plugins pluginsCmd `cmd:"" help:"Print the plugins of this host as JSON."`
+	Check   checkCmd   `cmd:"" help:"Check an endpoint and whether it can be reached and used from this host."`
+}
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+func run(args []string) int {
+	var c cli
+	parser, err := kong.New(&c,
+		kong.Name("shield-agent"),
+		kong.Description("Runs beside the data. Exit status: 0 done, 1 failed, 2 bad usage."),
+		kong.Vars{"version": version.String()},
+	)
+	var parsed *kong.Context
+	if err == nil {
+		parsed, err = parser.Parse(args)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "shield-agent:", err)
+		return 2
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	r, err := daemon.Registry(&daemon.Config{PluginDirs: c.PluginDir})
+	if err == nil {
+		parsed.BindTo(ctx, (*context.Context)(nil))
+		err = parsed.Run(r)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "shield-agent:", err)
+		return 1
+	}
+	return 0
+}
+
+type pluginsCmd struct{}
+
+func (*pluginsCmd) Run(ctx context.Context, r *plugin.Registry) error {
+	enc := json.NewEncoder(os.Stdout)
+	enc.SetIndent("", "  ")
+	return enc.Encode(agent.Offers(ctx, r))
+}
+
+type checkCmd struct {
+	Role     string `arg:"" enum:"target,store" help:"target or store."`
+	Plugin   string `arg:"" help:"Name of the plugin."`
+	Endpoint string `arg:"" help:"JSON, @FILE, or - for standard input."`
+}
+
+func (c *checkCmd) Run(ctx context.Context, r *plugin.Registry) error {
+	data := []byte(c.Endpoint)
+	var err error
+	switch {
+	case c.Endpoint == "-":
+		data, err = io.ReadAll(io.LimitReader(os.Stdin, shield.EndpointLimit+1))
+	case strings.HasPrefix(c.Endpoint, "@"):
+		data, err = os.ReadFile(c.Endpoint[1:])
+	}
+	if err != nil {
+		return shield.FieldErrorf("endpoint", "%v", err)
+	}
+	e, err := shield.ParseEndpoint(data)
+	if err != nil {
+		return err
+	}
+	err = agent.Check(ctx, r, c.Plugin, plugin.Role(c.Role), e, func(line string) { fmt.Fprintln(os.Stderr, line) })
+	switch {
+	case errors.Is(err, agent.ErrNoTest):
+		fmt.Println(err)
+		return nil
+	case err == nil:
+		fmt.Printf("the %s can be reached and used from here\n", c.Role)
+	}
+	return err
+}

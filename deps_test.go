@@ -1,0 +1,135 @@
+package shield_test
+
+import (
+	"encoding/json"
+	"errors"
+	"go/parser"
+	"go/token"
+	"io"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/shieldhq/shield"
+
+// allowed is the policy of imports: for each package, the own packages that
+// its code, tests aside, may import. A new package starts by adding its line.
+// "*" allows all, for the places that wire.
+var allowed = map[string][]string{
+	"":                       nil,
+	"archive":                {""},
+	"catalog":                {"", "catalog/migrations"},
+	"catalog/migrations":     {},
+	"catalog/catalogtest":    {""},
+	"scheduler":              {"", "scheduler/timespec"},
+	"scheduler/timespec":     {""},
+	"task":                   {"", "archive", "plugin"},
+	"plugin":                 {""},
+	"plugin/exec":            {"", "plugin"},
+	"plugin/pdk":             {"", "plugin"},
+	"plugin/plugintest":      {"", "plugin"},
+	"plugins-wasm/fs":        {"plugin/pdk", "plugins-wasm/fs/fs"},
+	"plugins-wasm/fs/fs":     {"", "plugin"},
+	"plugins-wasm/fs/fstest": {},
+	"agent":                  {"", "plugin"},
+	"server":                 {"", "plugin"},
+	"daemon":                 {"*"},
+	"internal/keyring":       {""},
+	"internal/treecmp":       {},
+	"internal/version":       {},
+	"cmd/shieldd":            {"", "daemon", "internal/version"},
+	"cmd/shield":             {"", "server", "internal/version"},
+	"cmd/shield-agent":       {"*"},
+	"cmd/shield-schema":      {"catalog", "internal/version"},
+	"examples/quickstart":    {"", "server", "internal/treecmp"},
+	"bench":                  {"*"},
+}
+
+// A pkg is what the go command says of a package.
+type pkg struct {
+	ImportPath string
+	Dir        string
+	GoFiles    []string
+	Imports    []string
+}
+
+func packages(t *testing.T) []pkg {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-json=ImportPath,Dir,GoFiles,Imports", "./...").Output()
+	if err != nil {
+		var exit *exec.ExitError
+		if errors.As(err, &exit) {
+			t.Fatalf("go list: %s", exit.Stderr)
+		}
+		t.Fatal(err)
+	}
+	var all []pkg
+	d := json.NewDecoder(strings.NewReader(string(out)))
+	for {
+		var p pkg
+		if err := d.Decode(&p); err == io.EOF {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+}
+
+// own returns the path of one of our packages below the module's root.
+func own(path string) (string, bool) {
+	if path == module {
+		return "", true
+	}
+	return strings.CutPrefix(path, module+"/")
+}
+
+func TestImports(t *testing.T) {
+	seen := map[string]bool{}
+	for _, p := range packages(t) {
+		name, _ := own(p.ImportPath)
+		seen[name] = true
+		may, listed := allowed[name]
+		if !listed {
+			t.Errorf("package %q is not in the policy of imports: add its line", name)
+		}
+		for _, i := range p.Imports {
+			if dep, ok := own(i); ok && !slices.Contains(may, dep) && !slices.Contains(may, "*") {
+				t.Errorf("%q must not import %q", name, dep)
+			}
+			if name == "" && strings.Contains(strings.Split(i, "/")[0], ".") {
+				t.Errorf("the root package must import the standard library only, not %q", i)
+			}
+		}
+	}
+	for name := range allowed {
+		if !seen[name] {
+			t.Errorf("the policy of imports lists %q, which does not exist", name)
+		}
+	}
+}
+
+func TestPackageComments(t *testing.T) {
+	for _, p := range packages(t) {
+		if len(p.GoFiles) > 0 && !documented(t, p) {
+			t.Errorf("package %s has no package comment", p.ImportPath)
+		}
+	}
+}
+
+func documented(t *testing.T, p pkg) bool {
+	t.Helper()
+	for _, name := range p.GoFiles {
+		f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(p.Dir, name), nil, parser.PackageClauseOnly|parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f.Doc != nil {
+			return true
+		}
+	}
+	return false
+}
