@@ -66,6 +66,8 @@ type Summary struct {
 	Seal         string // the age header: FileKey gets the file key from it; "" when not encrypted
 }
 
+// corruptf formats causes with %v: those of the decoders may wrap io.EOF, for
+// which no caller may take the error.
 func corruptf(format string, args ...any) error {
 	return shield.Errorf(shield.Corrupt, "archive.Reader", format, args...)
 }
