@@ -3,6 +3,7 @@ package archive_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"runtime"
 	"slices"
@@ -207,6 +208,19 @@ func TestSourceFails(t *testing.T) {
 		}
 	}
 	settle(t, before)
+}
+
+func TestSourceFailsWithWrappedEOF(t *testing.T) {
+	t.Parallel()
+	for kind, s := range specimens(t, text(1000), archive.Fastest) {
+		for _, at := range []int{0, 10, 300, len(s.blob)} {
+			failure := fmt.Errorf("connection lost: %w", io.EOF)
+			_, _, err := open(io.MultiReader(bytes.NewReader(s.blob[:at]), iotest.ErrReader(failure)), s.opts)
+			if err == nil || errors.Is(err, io.EOF) {
+				t.Errorf("%s, source fails at %d: %v", kind, at, err)
+			}
+		}
+	}
 }
 
 func TestReaderClose(t *testing.T) {
