@@ -37,15 +37,16 @@ type Expect struct {
 	SealedDigest string
 }
 
-// A plain is one frame of the payload on its way to raw bytes.
+// A plain is one frame of the payload on its way to raw bytes, or the end of
+// the stream.
 type plain struct {
 	enc   []byte // the encoded frame
 	raw   []byte
 	size  int   // raw bytes, as the frame header says
 	at    int64 // where the frame is in the payload
-	err   error // instead of raw bytes: the end of the stream, or why there is none
+	err   error // why there are no raw bytes
 	end   *trailer
-	ready chan struct{}
+	ready chan struct{} // nil for an end, which nobody decodes
 }
 
 // A Reader gives back the raw bytes of an archive. Its methods must not be
