@@ -131,6 +131,11 @@ func (p *Plugin) open(ctx context.Context, r plugin.Role, e shield.Endpoint, log
 	if s.secrets, err = secrets(&info, r, e); err != nil {
 		return nil, err
 	}
+	if !s.extended() {
+		if s.endpoint, err = portsAsText(&info, e); err != nil {
+			return nil, err
+		}
+	}
 	return s, s.checkDelivery()
 }
 

@@ -2,6 +2,7 @@ package exec
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 
 	"github.com/shieldhq/shield"
@@ -25,6 +26,31 @@ func (s *session) delivery() plugin.Delivery {
 	return s.info.Endpoint
 }
 
+// extended reports whether the plugin speaks more than the original protocol.
+func (s *session) extended() bool { return s.info.Endpoint != "" || len(s.info.Actions) > 0 }
+
+// portsAsText returns e with its ports as strings: programs written for the
+// original protocol refuse numbers there.
+func portsAsText(info *plugin.Info, e shield.Endpoint) (shield.Endpoint, error) {
+	m := map[string]json.RawMessage{}
+	if err := e.Decode(&m); err != nil {
+		return nil, err
+	}
+	changed := false
+	for n := range info.Fields {
+		f := &info.Fields[n]
+		if v := m[f.Name]; f.Type == plugin.TypePort && len(v) > 0 && v[0] >= '0' && v[0] <= '9' {
+			m[f.Name] = json.RawMessage(`"` + string(v) + `"`)
+			changed = true
+		}
+	}
+	if !changed {
+		return e, nil
+	}
+	b, err := json.Marshal(m)
+	return shield.Endpoint(b), err
+}
+
 // start starts an action. input is nil for one that reads nothing.
 func (s *session) start(ctx context.Context, a plugin.Action, input io.Reader, args ...string) (*process, error) {
 	return s.plugin.start(ctx, &command{
@@ -36,7 +62,7 @@ func (s *session) start(ctx context.Context, a plugin.Action, input io.Reader, a
 		input:    input,
 		log:      s.log,
 		secrets:  s.secrets,
-		extended: s.info.Endpoint != "" || len(s.info.Actions) > 0,
+		extended: s.extended(),
 	})
 }
 
