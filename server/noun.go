@@ -29,6 +29,9 @@ type noun[T any] struct {
 	// prepare checks what a client sent and makes it fit for the catalog;
 	// old is nil for a new one.
 	prepare func(ctx context.Context, v, old *T) error
+	// defaults fills a new one in, where zero is not what a missing field
+	// means.
+	defaults func(*T)
 	// show makes what the catalog has fit for clients.
 	show func(*T)
 	// changed is called after each change.
@@ -81,6 +84,9 @@ func (n *noun[T]) serveCreate(w http.ResponseWriter, req bunrouter.Request) erro
 		return err
 	}
 	v := new(T)
+	if n.defaults != nil {
+		n.defaults(v)
+	}
 	if err := decode(body, v); err != nil {
 		return err
 	}
@@ -258,8 +264,9 @@ func (s *Server) jobs() *jobRoutes {
 	return &jobRoutes{noun[shield.Job]{
 		server: s, path: "/jobs", create: s.catalog.CreateJob, get: s.catalog.Job, list: s.catalog.Jobs,
 		update: s.catalog.UpdateJob, remove: s.catalog.DeleteJob, changed: s.opts.Changed,
-		meta:    func(j *shield.Job) *shield.Meta { return &j.Meta },
-		prepare: func(_ context.Context, j, _ *shield.Job) error { return j.Validate() },
+		meta:     func(j *shield.Job) *shield.Meta { return &j.Meta },
+		defaults: func(j *shield.Job) { j.Priority = shield.DefaultPriority },
+		prepare:  func(_ context.Context, j, _ *shield.Job) error { return j.Validate() },
 	}}
 }
 

@@ -79,7 +79,11 @@ func (r *Runner) Run(ctx context.Context, t *shield.Task, m shield.Monitor) (shi
 	}
 	ctx, cancel := deadline(ctx, t)
 	defer cancel()
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
 	c := &call{runner: r, task: t, diag: newDiagnostics(m)}
+	c.transfer = &transfer{call: c, cancel: stop}
+	go c.transfer.watch(ctx)
 	switch t.Op {
 	case shield.OpBackup:
 		return c.backup(ctx)
@@ -102,9 +106,10 @@ func deadline(ctx context.Context, t *shield.Task) (context.Context, context.Can
 
 // A call is one run of one task.
 type call struct {
-	runner *Runner
-	task   *shield.Task
-	diag   *diagnostics
+	runner   *Runner
+	task     *shield.Task
+	diag     *diagnostics
+	transfer *transfer
 }
 
 func (c *call) logf(format string, args ...any) {
@@ -210,4 +215,11 @@ func guard[T any](ctx context.Context, grace time.Duration, f func() (T, error))
 func (c *call) guarded(ctx context.Context, f func() error) error {
 	_, err := guard(ctx, c.runner.opts.Grace, func() (struct{}, error) { return struct{}{}, f() })
 	return err
+}
+
+// onStore calls the store's code, outside of the archive stream.
+func (c *call) onStore(ctx context.Context, f func() error) error {
+	c.transfer.waiting.Add(1)
+	defer c.transfer.waiting.Add(-1)
+	return c.guarded(ctx, f)
 }
