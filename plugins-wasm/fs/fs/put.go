@@ -114,11 +114,11 @@ func (p *put) create() (*os.File, error) {
 	for range 3 {
 		f, err := p.root.OpenFile(p.temp, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 		if err == nil {
-			if err := lock(f); err != nil && !isLacking(err) {
-				f.Close()
-				return nil, p.conflict("is being written by another")
+			held, err := p.hold(f)
+			if held || err != nil {
+				return f, err
 			}
-			return f, nil
+			continue
 		}
 		if errors.Is(err, fs.ErrNotExist) {
 			// Somebody else's Delete pruned the folders meanwhile.
@@ -131,6 +131,30 @@ func (p *put) create() (*os.File, error) {
 		}
 	}
 	return nil, p.conflict("is being written by another")
+}
+
+// hold locks a new temporary file. Before it is locked, another who takes it
+// for abandoned may remove it.
+func (p *put) hold(f *os.File) (held bool, err error) {
+	if err := lock(f); err != nil && !isLacking(err) {
+		f.Close()
+		return false, p.conflict("is being written by another")
+	}
+	if p.names(f) {
+		return true, nil
+	}
+	f.Close()
+	return false, nil
+}
+
+// names reports whether the temporary name is that of an open file.
+func (p *put) names(f *os.File) bool {
+	held, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	now, err := p.root.Lstat(p.temp)
+	return err == nil && os.SameFile(now, held)
 }
 
 // clear removes a temporary file that nobody holds. Its lock is held
@@ -160,11 +184,7 @@ func (p *put) clear() error {
 		}
 		return p.conflict("is being written by another")
 	}
-	held, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	if now, err := p.root.Lstat(p.temp); err != nil || !os.SameFile(now, held) {
+	if !p.names(f) {
 		return p.free() // whoever held it has ended
 	}
 	return p.root.Remove(p.temp)

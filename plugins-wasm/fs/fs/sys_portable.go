@@ -43,7 +43,7 @@ func newDir(root, base *os.Root, at string) *dir {
 }
 
 func openBase(path string) (*dir, error) {
-	root, err := os.OpenRoot(path)
+	root, err := openRoot(path)
 	if err != nil {
 		return nil, err
 	}
