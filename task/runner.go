@@ -143,7 +143,7 @@ func (c *call) blame(ctx context.Context, side shield.Code, err error) error {
 	switch shield.CodeOf(err) {
 	case shield.Corrupt:
 		code = shield.Corrupt
-	case shield.Invalid, shield.PluginFailed, shield.NotFound, shield.Unavailable:
+	case shield.Invalid, shield.NotFound, shield.Unavailable:
 		code = shield.CodeOf(err)
 	}
 	return &shield.Error{Code: code, Message: c.describe(side, err), Err: err}

@@ -172,7 +172,7 @@ func TestBackupFaults(t *testing.T) {
 		{plugintest.TargetFailsAfter, 0, shield.TargetFailed, "target db (memory) failed"},
 		{plugintest.TargetFailsAfter, 2 << 20, shield.TargetFailed, "target db (memory) failed"},
 		{plugintest.TargetFailsAtEnd, 0, shield.TargetFailed, "target db (memory) failed"},
-		{plugintest.TargetPanics, 1 << 20, shield.PluginFailed, "target db (memory) failed: the plugin panicked"},
+		{plugintest.TargetPanics, 1 << 20, shield.TargetFailed, "target db (memory) failed: the plugin panicked"},
 		{plugintest.PutFailsAfter, 0, shield.StoreFailed, "store vault (memory) failed"},
 		{plugintest.PutFailsAfter, 100_000, shield.StoreFailed, "store vault (memory) failed"},
 		{plugintest.PutLeavesPartial, 100_000, shield.StoreFailed, "store vault (memory) failed"},
@@ -182,7 +182,7 @@ func TestBackupFaults(t *testing.T) {
 		{plugintest.PutAcksKey, 0, shield.StoreFailed, "store vault (memory) failed"},
 		{plugintest.PutDropsFrom, 100_000, shield.StoreFailed, "store vault (memory) failed: it lists"},
 		{plugintest.PutVanishes, 0, shield.StoreFailed, "store vault (memory) failed: it acknowledged"},
-		{plugintest.PutPanics, 100_000, shield.PluginFailed, "store vault (memory) failed: the plugin panicked"},
+		{plugintest.PutPanics, 100_000, shield.StoreFailed, "store vault (memory) failed: the plugin panicked"},
 		{plugintest.ListMisses, 0, shield.StoreFailed, "store vault (memory) failed: it acknowledged"},
 	} {
 		t.Run(string(c.fault), func(t *testing.T) {
@@ -298,10 +298,10 @@ func TestRestoreFaults(t *testing.T) {
 		{plugintest.GetTruncates, 0, shield.Corrupt, "store vault (memory) failed"},
 		{plugintest.GetTruncates, 300_000, shield.Corrupt, "store vault (memory) failed"},
 		{plugintest.GetFailsAfter, 300_000, shield.StoreFailed, "store vault (memory) failed"},
-		{plugintest.GetPanics, 0, shield.PluginFailed, "store vault (memory) failed: the plugin panicked"},
+		{plugintest.GetPanics, 0, shield.StoreFailed, "store vault (memory) failed: the plugin panicked"},
 		{plugintest.RestoreFailsAfter, 100, shield.TargetFailed, "target copy (memory) failed"},
 		{plugintest.RestoreStopsAfter, 100, shield.TargetFailed, "target copy (memory) failed: it said that all is restored"},
-		{plugintest.RestorePanics, 100, shield.PluginFailed, "target copy (memory) failed: the plugin panicked"},
+		{plugintest.RestorePanics, 100, shield.TargetFailed, "target copy (memory) failed: the plugin panicked"},
 	} {
 		t.Run(string(c.fault), func(t *testing.T) {
 			b := newBench(t)
