@@ -16,7 +16,12 @@
 // everything was found good; a Writer makes a good end only in Close.
 package archive
 
-import "github.com/shieldhq/shield"
+import (
+	"errors"
+	"io"
+
+	"github.com/shieldhq/shield"
+)
 
 // Sizes of the format and limits on what is accepted from a blob.
 const (
@@ -66,11 +71,17 @@ type Summary struct {
 	Seal         string // the age header: FileKey gets the file key from it; "" when not encrypted
 }
 
+// corruptf formats causes with %v: those of the decoders may wrap io.EOF, for
+// which no caller may take the error.
 func corruptf(format string, args ...any) error {
 	return shield.Errorf(shield.Corrupt, "archive.Reader", format, args...)
 }
 
 // foreign wraps an error of the source or the destination, and keeps its code.
+// It hides an io.EOF inside, for which the error must not be taken.
 func foreign(op, what string, err error) error {
+	if errors.Is(err, io.EOF) {
+		return shield.Errorf(shield.CodeOf(err), op, "%s: %v", what, err)
+	}
 	return shield.Errorf(shield.CodeOf(err), op, "%s: %w", what, err)
 }

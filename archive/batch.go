@@ -22,17 +22,17 @@ type batch struct {
 func newBatches(n, overhead int) chan *batch {
 	free := make(chan *batch, n)
 	for range n {
-		stride := chunkSize + overhead
-		free <- &batch{
-			buf:    make([]byte, batchChunks*stride),
-			stride: stride,
-			ready:  make(chan struct{}, 2),
-		}
+		free <- &batch{stride: chunkSize + overhead, ready: make(chan struct{}, 2)}
 	}
 	return free
 }
 
+// reset empties a batch taken from the pool. Its memory comes with the first
+// use, so that a small archive costs little.
 func (b *batch) reset() *batch {
+	if b.buf == nil {
+		b.buf = make([]byte, batchChunks*b.stride)
+	}
 	b.n, b.chunk, b.fill, b.first, b.last, b.err = 0, 0, 0, 0, false, nil
 	return b
 }

@@ -103,7 +103,7 @@ func InspectManifest(data []byte, identities []age.Identity) (*Manifest, ed25519
 	}
 	var e envelope
 	if err := json.Unmarshal(data, &e); err != nil {
-		return nil, nil, manifestf("envelope is not valid JSON: %w", err)
+		return nil, nil, manifestf("envelope is not valid JSON: %v", err)
 	}
 	if len(e.PublicKey) != ed25519.PublicKeySize || !ed25519.Verify(e.PublicKey, signed(e.Manifest), e.Signature) {
 		return nil, nil, manifestf("signature does not fit the manifest")
@@ -131,7 +131,7 @@ func openSmall(data []byte, identities []age.Identity) ([]byte, error) {
 		data, err = io.ReadAll(r)
 	}
 	if err != nil {
-		return nil, manifestf("decrypt: %w", err)
+		return nil, manifestf("decrypt: %v", err)
 	}
 	return data, nil
 }

@@ -54,7 +54,7 @@ func (h Header) validate() error {
 func decodeHeader(data []byte) (Header, error) {
 	var h Header
 	if err := json.Unmarshal(data, &h); err != nil {
-		return Header{}, corruptf("header is not valid JSON: %w", err)
+		return Header{}, corruptf("header is not valid JSON: %v", err)
 	}
 	if h.Format != StreamFormat {
 		return Header{}, corruptf("header has format %q, wanted %q", clip(h.Format), StreamFormat)
@@ -65,7 +65,7 @@ func decodeHeader(data []byte) (Header, error) {
 			clip(h.Kind), h.Version, StreamKind, StreamVersion)
 	}
 	if err := h.validate(); err != nil {
-		return Header{}, corruptf("header: %w", err)
+		return Header{}, corruptf("header: %v", err)
 	}
 	return h, nil
 }

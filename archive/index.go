@@ -85,7 +85,7 @@ func decodeTrailer(body []byte) (trailer, error) {
 		return t, corruptf("trailer says that it has %d bytes, but has %d", foot, want)
 	}
 	if err := json.Unmarshal(text, &t); err != nil {
-		return t, corruptf("trailer is not valid JSON: %w", err)
+		return t, corruptf("trailer is not valid JSON: %v", err)
 	}
 	return t, nil
 }

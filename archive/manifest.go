@@ -142,7 +142,7 @@ func isDigest(s string) bool {
 func decodeManifest(data []byte) (*Manifest, error) {
 	var m Manifest
 	if err := json.Unmarshal(data, &m); err != nil {
-		return nil, manifestf("not valid JSON: %w", err)
+		return nil, manifestf("not valid JSON: %v", err)
 	}
 	if m.Format != ManifestFormat || m.Version != ManifestVersion {
 		return nil, shield.Errorf(shield.Invalid, "archive.OpenManifest",
@@ -150,7 +150,7 @@ func decodeManifest(data []byte) (*Manifest, error) {
 			clip(m.Format), m.Version, ManifestFormat, ManifestVersion)
 	}
 	if err := m.validate(); err != nil {
-		return nil, manifestf("%w", err)
+		return nil, manifestf("%v", err)
 	}
 	return &m, nil
 }

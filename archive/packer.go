@@ -102,7 +102,8 @@ func (p *packer) add(data []byte) bool {
 	for {
 		if p.cur == nil {
 			select {
-			case p.cur = <-p.w.freeBatches:
+			case b := <-p.w.freeBatches:
+				p.cur = b.reset()
 			case <-p.w.stop:
 				return false
 			}

@@ -66,7 +66,7 @@ func (p *payload) more() error {
 		if p.cur.last {
 			return io.EOF
 		}
-		p.r.freeBatches <- p.cur.reset()
+		p.r.freeBatches <- p.cur
 		p.cur = nil
 	}
 	return nil

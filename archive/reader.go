@@ -18,16 +18,17 @@ type ReaderOptions struct {
 	FileKey      []byte  // from FileKey; opens one archive without an identity
 	Workers      int     // goroutines that decrypt and decompress; 0 is GOMAXPROCS
 	Want         *Expect // nil: any archive will do
-	DigestSealed bool    // fill in Summary.SealedDigest even if Want has none
+	DigestSealed bool    // hash the blob too: for Summary.SealedDigest and Want.SealedDigest
 }
 
 // Expect is what the caller knows of the archive it wants, from a manifest or
 // the catalog. Zero fields are not compared. A blob that is another archive
 // is refused by NewReader, all else at the latest instead of io.EOF.
 //
-// SealedDigest adds nothing for an encrypted archive that is opened: each of
-// its chunks is authenticated, and the raw digest is always checked. It costs
-// one more hash of the blob.
+// SealedDigest is compared for archives that are not encrypted, and where
+// DigestSealed asks for it. Of an encrypted one every byte is authenticated
+// under its own key and the raw digest is always checked, so hashing the blob
+// once more would only cost time.
 type Expect struct {
 	Archive      string // UUID
 	RawSize      int64
@@ -88,9 +89,6 @@ func NewReader(src io.Reader, opts *ReaderOptions) (*Reader, error) {
 	r := &Reader{ender: newEnder()}
 	if opts.Want != nil {
 		r.want = *opts.Want
-	}
-	if opts.DigestSealed || r.want.SealedDigest != "" {
-		r.sealedHash = blake3.New()
 	}
 	if err := r.openAge(src, opts); err != nil {
 		return nil, err

@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"filippo.io/age"
+	"github.com/zeebo/blake3"
 
 	"github.com/shieldhq/shield"
 )
@@ -18,8 +19,12 @@ func (r *Reader) openAge(src io.Reader, opts *ReaderOptions) error {
 	if err != nil && err != io.EOF {
 		return foreign("archive.NewReader", "read the blob", err)
 	}
-	if string(start) != ageIntro {
-		return nil // not encrypted, or no archive at all: the splitter will see
+	encrypted := string(start) == ageIntro
+	if opts.DigestSealed || r.want.SealedDigest != "" && !encrypted {
+		r.sealedHash = blake3.New()
+	}
+	if !encrypted {
+		return nil // or no archive at all: the splitter will see
 	}
 	head, err := readAgeHeader(br)
 	if err != nil {
@@ -101,7 +106,7 @@ func (r *Reader) fetch() {
 		case <-r.stop:
 			return
 		}
-		n, err := io.ReadFull(r.src, b.buf)
+		n, err := io.ReadFull(r.src, b.reset().buf)
 		b.n, b.first = n, first
 		first += batchChunks
 		r.sealed.Add(int64(n))

@@ -133,7 +133,7 @@ func FileKey(header []byte, identities ...age.Identity) ([]byte, error) {
 	}
 	header, err := age.ExtractHeader(bytes.NewReader(header))
 	if err != nil {
-		return nil, shield.Errorf(shield.Corrupt, "archive.FileKey", "age header: %w", err)
+		return nil, shield.Errorf(shield.Corrupt, "archive.FileKey", "age header: %v", err)
 	}
 	key, err := age.DecryptHeader(header, identities...)
 	var noMatch *age.NoIdentityMatchError
@@ -141,7 +141,7 @@ func FileKey(header []byte, identities ...age.Identity) ([]byte, error) {
 	case errors.As(err, &noMatch):
 		return nil, shield.Errorf(shield.Invalid, "archive.FileKey", "none of the identities opens this archive")
 	case err != nil:
-		return nil, shield.Errorf(shield.Corrupt, "archive.FileKey", "age header: %w", err)
+		return nil, shield.Errorf(shield.Corrupt, "archive.FileKey", "age header: %v", err)
 	case len(key) != fileKeyLen:
 		return nil, shield.Errorf(shield.Corrupt, "archive.FileKey", "file key has %d bytes, wanted %d", len(key), fileKeyLen)
 	}

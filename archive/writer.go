@@ -28,6 +28,15 @@ type segment struct {
 	ready chan struct{}
 }
 
+// reset empties a segment taken from the pool. Its memory comes with the
+// first use, so that a small archive costs little.
+func (s *segment) reset() {
+	if s.raw == nil {
+		s.raw = make([]byte, 0, segmentSize)
+	}
+	s.raw = s.raw[:0]
+}
+
 // A Writer turns raw bytes into a sealed archive. Write, ReadFrom and Close
 // must not be called at the same time; Abort and Progress may be called any
 // time by anyone.
@@ -95,7 +104,7 @@ func (w *Writer) launch(workers int, head []byte) error {
 	segments, batches := max(2*workers+1, 4), workers+3
 	w.free = make(chan *segment, segments)
 	for range segments {
-		w.free <- &segment{raw: make([]byte, 0, segmentSize), ready: make(chan struct{}, 2)}
+		w.free <- &segment{ready: make(chan struct{}, 2)}
 	}
 	w.toHash, w.toCompress, w.toPack = make(chan *segment, segments), make(chan *segment, segments), make(chan *segment, segments)
 	w.freeBatches = newBatches(batches, w.seal.overhead())
@@ -183,7 +192,7 @@ func (w *Writer) take() error {
 	if w.cur == nil {
 		select {
 		case w.cur = <-w.free:
-			w.cur.raw = w.cur.raw[:0]
+			w.cur.reset()
 		case <-w.stop:
 		}
 	}

@@ -84,7 +84,7 @@ func (w *Writer) flush() {
 			w.finish()
 			return
 		}
-		w.freeBatches <- b.reset()
+		w.freeBatches <- b
 	}
 }
 

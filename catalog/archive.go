@@ -182,9 +182,11 @@ func (db *DB) ExpiredArchives(ctx context.Context, now time.Time, limit int) ([]
 }
 
 // expiredQuery leaves out the newest valid archive of each target: one that
-// no newer valid one exists for.
+// no newer valid one exists for. It names its index, since SQLite would rather
+// sort all valid archives.
 func expiredQuery(db bun.IDB, model any, now time.Time, limit int) *bun.SelectQuery {
 	q := selectArchives(db, model).
+		ModelTableExpr("archives AS n INDEXED BY archives_expiry").
 		Where("n.status = 'valid'").
 		Where("n.expires_at <= ?", floorMilli(now)).
 		Where(`EXISTS (SELECT 1 FROM archives AS newer

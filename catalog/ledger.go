@@ -13,10 +13,11 @@ import (
 )
 
 // nextTask selects the task to claim: the order is that of the index
-// tasks_claim, which holds all that the conditions need. Backups and restores
+// tasks_claim, which holds all that the conditions need; SQLite would rather
+// sort all pending tasks. Backups and restores
 // of one target exclude each other; a purge or a test works on the store only.
 const nextTask = `
-SELECT c.uuid FROM tasks AS c
+SELECT c.uuid FROM tasks AS c INDEXED BY tasks_claim
 WHERE c.status = 'pending'
 	AND (c.not_before IS NULL OR c.not_before <= ?0)
 	AND (c.job_uuid = '' OR NOT EXISTS (

@@ -8,11 +8,14 @@ import (
 	"github.com/shieldhq/shield"
 )
 
-// dispatch claims tasks while there is room, at each wake-up and at least
-// once a second.
+// pollEvery is how often the dispatcher looks for tasks that others queued.
+// What is queued here wakes it at once.
+const pollEvery = 10 * time.Second
+
+// dispatch claims tasks while there is room.
 func (s *Scheduler) dispatch(ctx context.Context) {
 	room := make(chan struct{}, s.opts.Limit)
-	tick := time.NewTicker(time.Second)
+	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
 	for {
 		s.claimAll(ctx, room)
@@ -128,6 +131,9 @@ func (s *Scheduler) finish(t *shield.Task, l *live, result shield.TaskResult, er
 		}
 		return
 	}
+	if !o.RetryAt.IsZero() {
+		time.AfterFunc(time.Until(o.RetryAt), func() { signal(s.wake) })
+	}
 	s.log.Info("task ended", "task", t.UUID, "op", t.Op, "status", o.Status, "error", o.Error)
 }
 
@@ -148,7 +154,9 @@ func (s *Scheduler) write(ctx context.Context, t *shield.Task, o shield.Outcome)
 func (s *Scheduler) queueLeftover(ctx context.Context, t *shield.Task, key string) {
 	if err := s.catalog.CreateTask(ctx, leftover(t, key, time.Now())); err != nil {
 		s.log.Error("a purge was not queued", "store", t.StoreName, "key", key, "err", err)
+		return
 	}
+	signal(s.wake)
 }
 
 // outcome turns what the runner returned into what the catalog keeps.

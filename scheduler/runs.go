@@ -25,14 +25,18 @@ const (
 func (s *Scheduler) keepTime(ctx context.Context) {
 	tick := time.NewTicker(tickEvery)
 	defer tick.Stop()
-	var planned, swept time.Time
+	var planned, swept, due time.Time
 	for {
 		now := time.Now()
 		if now.Sub(planned) >= replanEvery || now.Before(planned) {
 			s.report(ctx, "planning", s.plan(ctx, now))
-			planned = now
+			planned, due = now, now
 		}
-		s.report(ctx, "starting due runs", s.startDue(ctx, now))
+		if !now.Before(due) {
+			next, err := s.startDue(ctx, now)
+			s.report(ctx, "starting due runs", err)
+			due = next
+		}
 		if now.Sub(swept) >= sweepEvery || now.Before(swept) {
 			s.report(ctx, "retention", s.expire(ctx, now))
 			s.report(ctx, "recovery", s.recoverTasks(ctx, now))
@@ -150,18 +154,27 @@ func (s *Scheduler) record(ctx context.Context, j *shield.Job, due time.Time) er
 }
 
 // startDue starts the runs whose time has come. After downtime each job has
-// one such run: it is started once, and what else passed is missed.
-func (s *Scheduler) startDue(ctx context.Context, now time.Time) error {
-	runs, err := s.catalog.Runs(ctx, shield.Filter{Statuses: []string{string(shield.RunDue)}, Before: now.Add(time.Millisecond)})
+// one such run: it is started once, and what else passed is missed. It
+// returns when to look again: when the next run is due.
+func (s *Scheduler) startDue(ctx context.Context, now time.Time) (time.Time, error) {
+	runs, err := s.catalog.Runs(ctx, shield.Filter{Statuses: []string{string(shield.RunDue)}})
 	if err != nil {
-		return err
+		return now, err
 	}
+	again := now.Add(replanEvery)
 	for _, r := range runs {
+		if r.DueAt.After(now) {
+			if r.DueAt.Before(again) {
+				again = r.DueAt
+			}
+			continue
+		}
+		again = now // its next run was recorded: see when that is due
 		if err := s.startRun(ctx, r, now); err != nil {
 			s.log.Error("a due run was not started", "run", r.UUID, "job", r.Job, "err", err)
 		}
 	}
-	return nil
+	return again, nil
 }
 
 func (s *Scheduler) startRun(ctx context.Context, r *shield.Run, now time.Time) error {

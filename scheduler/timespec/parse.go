@@ -247,14 +247,16 @@ func (p *parser) day() (days, error) {
 	return 0, p.errorf("%s", forms)
 }
 
-// nearestDay returns the day's name that a misspelt word is close to.
+// nearestDay returns the day's name that a misspelt word is closest to.
 func nearestDay(word string) string {
+	best, least := "", 3
 	for w := time.Sunday; w <= time.Saturday; w++ {
-		if name := strings.ToLower(w.String()); len(word) > 4 && distance(word, name) <= 2 {
-			return name
+		name := strings.ToLower(w.String())
+		if d := distance(word, name); len(word) > 4 && d < least {
+			best, least = name, d
 		}
 	}
-	return ""
+	return best
 }
 
 // distance is the Levenshtein distance.

@@ -1,0 +1,109 @@
+package catalog
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/shieldhq/shield"
+)
+
+// ApplicationID marks a file as a catalog.
+const ApplicationID = applicationID
+
+// Exec runs SQL on the connection that writes.
+func (db *DB) Exec(sql string) error {
+	_, err := db.writer.DB.Exec(sql)
+	return err
+}
+
+// ReaderExec runs SQL on a connection that reads.
+func (db *DB) ReaderExec(sql string) error {
+	_, err := db.reader.DB.Exec(sql)
+	return err
+}
+
+// Pragma returns a pragma's value on both kinds of connections.
+func (db *DB) Pragma(name string) (writer, reader string, err error) {
+	if err := db.writer.DB.QueryRow("PRAGMA " + name).Scan(&writer); err != nil {
+		return "", "", err
+	}
+	err = db.reader.DB.QueryRow("PRAGMA " + name).Scan(&reader)
+	return writer, reader, err
+}
+
+// CheckSettings asserts settings that the connection does not have.
+func (db *DB) CheckSettings() error {
+	return checkSettings(context.Background(), db.writer, []setting{{"synchronous", "", "0"}})
+}
+
+// MigrateWith opens the file at path with migrations added to the program's.
+func MigrateWith(ctx context.Context, path string, added ...string) error {
+	p, err := migrations()
+	if err != nil {
+		return err
+	}
+	for _, sql := range added {
+		p = append(p, migration{version: len(p) + 1, name: "added", sql: sql})
+	}
+	pool := openPool(dsn(path, writerSettings(path)), 1)
+	defer pool.Close()
+	return fail(ctx, "catalog.Open", migrate(ctx, pool.DB, path, p))
+}
+
+// Plan returns how SQLite runs a query.
+func (db *DB) Plan(sql string) (string, error) {
+	rows, err := db.writer.DB.Query("EXPLAIN QUERY PLAN " + sql)
+	if err != nil {
+		return "", err
+	}
+	defer rows.Close()
+	var steps []string
+	for rows.Next() {
+		var id, parent, unused int
+		var detail string
+		if err := rows.Scan(&id, &parent, &unused, &detail); err != nil {
+			return "", err
+		}
+		steps = append(steps, detail)
+	}
+	return strings.Join(steps, "\n"), rows.Err()
+}
+
+// ClaimSQL and the functions below return the statements that the catalog
+// runs.
+func (db *DB) ClaimSQL() string {
+	return db.writer.NewRaw(claimTask, 1, "core", 2, 3).String()
+}
+
+func (db *DB) ArchivesSQL(f shield.Filter) string {
+	return archivesQuery(db.reader, (*archiveRow)(nil), f).String()
+}
+
+func (db *DB) ExpiredSQL() string {
+	return expiredQuery(db.reader, (*archiveRow)(nil), time.Unix(1, 0), 10).String()
+}
+
+func (db *DB) TasksSQL(f shield.Filter) string {
+	return tasksQuery(db.reader, (*taskRow)(nil), f).String()
+}
+
+func (db *DB) RunningSQL() string { return runningQuery(db.reader, (*taskRow)(nil)).String() }
+
+func (db *DB) RunsSQL(f shield.Filter) string {
+	return runsQuery(db.reader, (*runRow)(nil), f).String()
+}
+
+func (db *DB) EventsSQL(f shield.Filter) string {
+	return eventsQuery(db.reader, (*eventRow)(nil), f).String()
+}
+
+func (db *DB) TargetsSQL(f shield.Filter) string {
+	k := targets()
+	return k.narrow(k.selectRows(db.reader, (*targetRow)(nil)), f).OrderExpr("?TableAlias.name").String()
+}
+
+func (db *DB) JobsSQL(f shield.Filter) string {
+	k := jobs()
+	return k.narrow(k.selectRows(db.reader, (*jobRow)(nil)), f).OrderExpr("?TableAlias.name").String()
+}

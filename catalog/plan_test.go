@@ -1,0 +1,68 @@
+package catalog_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/shieldhq/shield"
+	"github.com/shieldhq/shield/catalog"
+)
+
+// TestPlans checks that no query of a table that grows reads all of it or
+// sorts it.
+func TestPlans(t *testing.T) {
+	db := mustOpen(t, catalog.Memory)
+	yes := true
+	at := time.Unix(1, 0)
+	for _, test := range []struct {
+		name  string
+		sql   string
+		index string
+	}{
+		{"claim", db.ClaimSQL(), "tasks_claim"},
+		{"claim, job", db.ClaimSQL(), "tasks_running_job"},
+		{"claim, target", db.ClaimSQL(), "tasks_running_target"},
+		{"expired", db.ExpiredSQL(), "archives_expiry"},
+		{"expired, newest", db.ExpiredSQL(), "archives_newest"},
+		{"lapsed", db.RunningSQL(), "tasks_"},
+		{"archives", db.ArchivesSQL(shield.Filter{Limit: 1}), "archives_taken"},
+		{"archives between", db.ArchivesSQL(shield.Filter{After: at, Before: at}), "archives_taken"},
+		{"archives of a target", db.ArchivesSQL(shield.Filter{Target: "x"}), "archives_target"},
+		{"archives in a store", db.ArchivesSQL(shield.Filter{Store: "x"}), "archives_store"},
+		{"archives of a job", db.ArchivesSQL(shield.Filter{Job: "x"}), "archives_job"},
+		{"archives by status", db.ArchivesSQL(shield.Filter{Statuses: []string{"purging"}}), "archives_status"},
+		{"tasks", db.TasksSQL(shield.Filter{Limit: 1}), "tasks_requested"},
+		{"tasks of a job", db.TasksSQL(shield.Filter{Job: "x"}), "tasks_job"},
+		{"tasks of a target", db.TasksSQL(shield.Filter{Target: "x"}), "tasks_target"},
+		{"tasks with a store", db.TasksSQL(shield.Filter{Store: "x"}), "tasks_store"},
+		{"tasks by status", db.TasksSQL(shield.Filter{Statuses: []string{"failed"}}), "tasks_status"},
+		{"runs", db.RunsSQL(shield.Filter{Before: at}), "runs_due"},
+		{"runs of a job", db.RunsSQL(shield.Filter{Job: "x"}), "sqlite_autoindex_runs"},
+		{"runs by status", db.RunsSQL(shield.Filter{Statuses: []string{"due"}}), "runs_status"},
+		{"run of a task", "UPDATE runs SET reason = '' WHERE task_uuid = 'x' AND task_uuid <> ''", "runs_task"},
+		{"events", db.EventsSQL(shield.Filter{Limit: 1}), "events_at"},
+		{"targets", db.TargetsSQL(shield.Filter{Used: &yes}), "jobs_target"},
+		{"jobs", db.JobsSQL(shield.Filter{}), "sqlite_autoindex_targets"},
+		{"delete target, archives", "DELETE FROM targets WHERE uuid = 'x'", "archives_target_held"},
+		{"delete target, jobs", "DELETE FROM targets WHERE uuid = 'x'", "jobs_target"},
+		{"delete store", "DELETE FROM stores WHERE uuid = 'x'", "archives_store_held"},
+	} {
+		t.Run(test.name, func(t *testing.T) { checkPlan(t, db, test.sql, test.index) })
+	}
+}
+
+func checkPlan(t *testing.T, db *catalog.DB, sql, index string) {
+	plan, err := db.Plan(sql)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(plan, index) {
+		t.Errorf("index %s is not used:\n%s", index, plan)
+	}
+	for step := range strings.Lines(plan) {
+		if strings.HasPrefix(step, "SCAN") && !strings.Contains(step, "USING") || strings.Contains(step, "TEMP B-TREE") {
+			t.Errorf("reads or sorts a whole table: %s\n%s", step, plan)
+		}
+	}
+}

@@ -1,0 +1,126 @@
+package catalog_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/shieldhq/shield"
+	"github.com/shieldhq/shield/catalog"
+)
+
+func wantVersion(t testing.TB, path string, want int) {
+	t.Helper()
+	have, _, err := catalog.SchemaVersion(t.Context(), path)
+	if err != nil || have != want {
+		t.Errorf("schema version is %d, error %v; want %d", have, err, want)
+	}
+}
+
+func TestMigrate(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "shield.db")
+	_, want, err := catalog.SchemaVersion(t.Context(), path)
+	wantCode(t, err, shield.NotFound)
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	wantVersion(t, path, 0)
+	for range 2 {
+		if err := catalog.Migrate(t.Context(), path); err != nil {
+			t.Fatal(err)
+		}
+		_, want, err = catalog.SchemaVersion(t.Context(), path)
+		if err != nil || want < 1 {
+			t.Fatalf("version %d is wanted, error %v", want, err)
+		}
+		wantVersion(t, path, want)
+	}
+	if left, _ := filepath.Glob(path + "*.bak"); len(left) > 0 {
+		t.Errorf("copies %v of a catalog that was never upgraded", left)
+	}
+}
+
+// TestUpgrade upgrades a catalog with data to two versions of the future, then
+// opens it with the program of today.
+func TestUpgrade(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "shield.db")
+	db := mustOpen(t, path)
+	addTarget(t, db, "a")
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	_, now, err := catalog.SchemaVersion(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The second rebuilds a table that others refer to.
+	err = catalog.MigrateWith(t.Context(), path, "CREATE TABLE new (x)",
+		"CREATE TABLE t2 AS SELECT * FROM targets; DROP TABLE targets; ALTER TABLE t2 RENAME TO targets; CREATE UNIQUE INDEX u ON targets (uuid)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantVersion(t, path, now+2)
+	_, err = catalog.Open(t.Context(), path, nil)
+	wantCode(t, err, shield.Invalid, fmt.Sprintf("version %d", now+2), fmt.Sprintf("up to %d", now), "newer shield")
+	wantCode(t, catalog.Migrate(t.Context(), path), shield.Invalid)
+	wantVersion(t, path, now+2)
+
+	kept := fmt.Sprintf("%s.v%d.bak", path, now)
+	if info, err := os.Stat(kept); err != nil || info.Mode().Perm() != 0o600 {
+		t.Fatalf("copy from before the upgrade has %v, error %v", info, err)
+	}
+	wantVersion(t, kept, now)
+	wantTarget(t, mustOpen(t, kept), "a")
+}
+
+// TestFailedMigration checks that a migration that fails half-way leaves the
+// one before it, and the data, whole.
+func TestFailedMigration(t *testing.T) {
+	for name, sql := range map[string]string{
+		"syntax":       "CREATE TABLE half (x); DELETE FROM targets; CREATE TABEL",
+		"constraint":   "CREATE TABLE half (x); UPDATE targets SET version = 0",
+		"foreign keys": "CREATE TABLE half (x); CREATE TABLE c (x REFERENCES targets (uuid)); INSERT INTO c VALUES ('nothing')",
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "shield.db")
+			db := mustOpen(t, path)
+			addTarget(t, db, "a")
+			_, now, _ := catalog.SchemaVersion(t.Context(), path)
+			if err := db.Close(); err != nil {
+				t.Fatal(err)
+			}
+			err := catalog.MigrateWith(t.Context(), path, "CREATE TABLE good (x)", sql)
+			if err == nil {
+				t.Fatal("a broken migration passes")
+			}
+			wantCode(t, err, shield.CodeOf(err), "migration added failed")
+			wantVersion(t, path, now+1)
+			if err := catalog.MigrateWith(t.Context(), path, "CREATE TABLE good (x)", "CREATE TABLE half (x)"); err != nil {
+				t.Errorf("the repaired migration fails: %v", err)
+			}
+			wantVersion(t, path, now+2)
+		})
+	}
+}
+
+func TestDamagedFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "shield.db")
+	db := mustOpen(t, path)
+	addTarget(t, db, "a")
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 100; i < len(text); i++ { // the header stays
+		text[i] = 0xA5
+	}
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err = catalog.Open(t.Context(), path, nil)
+	wantCode(t, err, shield.Corrupt, "damaged")
+}
