@@ -1,37 +1,26 @@
 package exec
 
 import (
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
 
-	"github.com/shieldhq/shield"
+	"github.com/shieldhq/shield/internal/calling"
 	"github.com/shieldhq/shield/plugin"
 )
 
 // A command is one call of a plugin, to be started.
-type command struct {
-	action   plugin.Action
-	args     []string
-	role     plugin.Role
-	endpoint shield.Endpoint // nil for info
-	delivery plugin.Delivery
-	input    io.Reader // nil for /dev/null
-	log      plugin.Log
-	secrets  []string
-	extended bool // the plugin speaks more than the original protocol
-}
+type command struct{ *calling.Request }
 
 // op names a call in errors: the program and the action.
 func (p *Plugin) op(a plugin.Action) string { return filepath.Base(p.path) + " " + string(a) }
 
-func (c *command) argv(path string) []string {
-	argv := []string{path, string(c.action)}
-	if c.endpoint != nil && c.delivery == plugin.DeliverArgv {
-		argv = append(argv, "--endpoint", string(c.endpoint))
+func (c *command) argv(path string, leading []string) []string {
+	argv := append(append([]string{path}, leading...), string(c.Action))
+	if c.Endpoint != nil && c.Delivery == plugin.DeliverArgv {
+		argv = append(argv, "--endpoint", string(c.Endpoint))
 	}
-	return append(argv, c.args...)
+	return append(argv, c.Args()...)
 }
 
 // environ returns the whole environment of a call. Little is passed on: the
@@ -44,12 +33,12 @@ func (c *command) environ(dir string, options *Options) []string {
 		}
 	}
 	env = append(append(env, "TMPDIR="+dir), options.Env...)
-	if c.endpoint != nil {
-		switch c.delivery {
+	if c.Endpoint != nil {
+		switch c.Delivery {
 		case plugin.DeliverFD:
 			env = append(env, "SHIELD_ENDPOINT_FD=3")
 		case plugin.DeliverEnv:
-			env = append(env, "SHIELD_ENDPOINT="+string(c.endpoint))
+			env = append(env, "SHIELD_ENDPOINT="+string(c.Endpoint))
 		}
 	}
 	return lastOfEach(env)

@@ -22,11 +22,14 @@ import (
 	"time"
 
 	"github.com/shieldhq/shield"
+	"github.com/shieldhq/shield/internal/calling"
 	"github.com/shieldhq/shield/plugin"
 )
 
 // Options are the settings of an executable plugin. The zero value is good.
 type Options struct {
+	// Args are given to the program before the action.
+	Args []string
 	// Env is added to the environment of every call, as "NAME=value". Without
 	// it a plugin sees PATH, HOME, LANG and TZ of this process, and a TMPDIR
 	// that is emptied after the call.
@@ -50,7 +53,10 @@ type Plugin struct {
 	cached *answered
 }
 
-var _ plugin.Opener = (*Plugin)(nil)
+var (
+	_ plugin.Opener   = (*Plugin)(nil)
+	_ calling.Carrier = (*Plugin)(nil)
+)
 
 // Open returns the plugin that the executable file at path is. Nothing runs
 // yet. A path that cannot be run is PluginFailed. opts may be nil.
@@ -102,7 +108,7 @@ func (p *Plugin) OpenTarget(ctx context.Context, e shield.Endpoint, log plugin.L
 	if err != nil {
 		return nil, err
 	}
-	return s.target(), nil
+	return s.Target(), nil
 }
 
 // OpenStore returns a store whose methods run the plugin. It is a
@@ -113,42 +119,36 @@ func (p *Plugin) OpenStore(ctx context.Context, e shield.Endpoint, log plugin.Lo
 	if err != nil {
 		return nil, err
 	}
-	return s.store(), nil
+	return s.Store(), nil
 }
 
-func (p *Plugin) open(ctx context.Context, r plugin.Role, e shield.Endpoint, log plugin.Log) (*session, error) {
+func (p *Plugin) open(ctx context.Context, r plugin.Role, e shield.Endpoint, log plugin.Log) (*calling.Session, error) {
 	info, err := p.Info(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if !info.Has(r) {
-		return nil, plugin.RoleError(info.Name, r)
-	}
-	if log == nil {
-		log = func(string) {}
-	}
-	s := &session{plugin: p, info: info, role: r, endpoint: e, log: log}
-	if s.secrets, err = secrets(&info, r, e); err != nil {
+	s, err := calling.Open(p, info, r, e, log)
+	if err != nil {
 		return nil, err
 	}
-	if !s.extended() {
-		if s.endpoint, err = portsAsText(&info, e); err != nil {
+	if info.Endpoint == "" && len(info.Actions) == 0 {
+		if s.Endpoint, err = portsAsText(&info, s.Endpoint); err != nil {
 			return nil, err
 		}
 	}
-	return s, s.checkDelivery()
+	return s, p.checkDelivery(s)
 }
 
 // checkDelivery warns of secrets that the process list will show, or refuses
 // them.
-func (s *session) checkDelivery() error {
-	if s.delivery() != plugin.DeliverArgv || len(s.secrets) == 0 {
+func (p *Plugin) checkDelivery(s *calling.Session) error {
+	if s.Delivery() != plugin.DeliverArgv || len(s.Secrets) == 0 {
 		return nil
 	}
 	const text = `takes its endpoint on the command line, where every user of this host can read its secrets: a plugin whose info says "endpoint": "fd" does not`
-	if s.plugin.options.RefuseArgvSecrets {
-		return &shield.Error{Code: shield.Forbidden, Field: "endpoint", Message: fmt.Sprintf("%s %s", s.info.Name, text)}
+	if p.options.RefuseArgvSecrets {
+		return &shield.Error{Code: shield.Forbidden, Field: "endpoint", Message: fmt.Sprintf("%s %s", s.Info.Name, text)}
 	}
-	s.log(fmt.Sprintf("warning: %s %s", s.info.Name, text))
+	s.Log(fmt.Sprintf("warning: %s %s", s.Info.Name, text))
 	return nil
 }

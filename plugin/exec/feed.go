@@ -41,7 +41,7 @@ func (f *feeder) run(ctx context.Context, p *process) {
 	case f.writeErr != nil:
 		f.abandoned(p)
 	case err != nil:
-		p.fail(err)
+		p.Stop(err)
 	default:
 		f.finish(ctx, p)
 	}
@@ -55,7 +55,7 @@ func (f *feeder) abandoned(p *process) {
 	select {
 	case <-p.exited:
 	case <-t.C:
-		p.fail(p.shortRead(0))
+		p.Stop(p.shortRead(0))
 	}
 }
 

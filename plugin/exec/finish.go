@@ -6,14 +6,15 @@ import (
 	"time"
 
 	"github.com/shieldhq/shield"
+	"github.com/shieldhq/shield/internal/calling"
 )
 
-// fail stops the call because of err: the group gets SIGTERM now and SIGKILL
+// Stop stops the call because of err: the group gets SIGTERM now and SIGKILL
 // after the grace. The first reason counts. A waiting Read returns at once.
-func (p *process) fail(err error) {
+func (p *process) Stop(err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.cause != nil || p.over() {
+	if p.cause != nil || p.Over() {
 		return
 	}
 	p.cause = err
@@ -45,14 +46,14 @@ func (p *process) failure() error {
 
 // Close stops a call that is still under way. It is harmless after the end.
 func (p *process) Close() error {
-	p.fail(shield.Errorf(shield.Canceled, p.op, "closed before its end"))
-	_ = p.finish()
+	p.Stop(shield.Errorf(shield.Canceled, p.op, "closed before its end"))
+	_ = p.Finish()
 	return nil
 }
 
-// finish waits for the end of the call, cleans up, and returns how it ended:
+// Finish waits for the end of the call, cleans up, and returns how it ended:
 // nil only if the plugin did all that it should.
-func (p *process) finish() error {
+func (p *process) Finish() error {
 	p.finishOnce.Do(p.end)
 	return p.err
 }
@@ -66,13 +67,13 @@ func (p *process) end() {
 	p.kill() // what the leader has left behind
 	p.unwatch()
 	p.settle(p.in.settled(), readerPatience)
-	p.settle(p.diag.done, stragglers)
+	p.settle(p.diagDone, stragglers)
 	p.settle(drained, stragglers)
 	p.closeInput()
 	_ = p.out.Close()
-	_ = p.diag.r.Close()
+	_ = p.diagPipe.Close()
 	<-drained
-	<-p.diag.done
+	<-p.diagDone
 	p.reap()
 	err := p.judge(unread)
 	p.cleanDir()
@@ -143,6 +144,6 @@ func (p *process) judge(unread int64) error {
 // the call itself has ended as it has.
 func (p *process) cleanDir() {
 	if err := os.RemoveAll(p.dir); err != nil {
-		p.cmd.log("warning: the working directory is left behind: " + clean(err.Error()))
+		p.cmd.Log("warning: the working directory is left behind: " + calling.Clean(err.Error()))
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/shieldhq/shield"
+	"github.com/shieldhq/shield/internal/calling"
 	"github.com/shieldhq/shield/plugin"
 )
 
@@ -24,7 +25,7 @@ func (p *Plugin) Info(ctx context.Context) (plugin.Info, error) {
 	case p.turn <- struct{}{}:
 		defer func() { <-p.turn }()
 	case <-ctx.Done():
-		return plugin.Info{}, contextError(ctx, p.op(plugin.ActionInfo))
+		return plugin.Info{}, calling.ContextError(ctx, p.op(plugin.ActionInfo))
 	}
 	file, err := p.stat()
 	if err != nil {
@@ -72,12 +73,12 @@ func (p *Plugin) ask(ctx context.Context) (plugin.Info, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, p.options.InfoTimeout,
 		shield.Errorf(shield.TimedOut, "", "no answer within %s", p.options.InfoTimeout))
 	defer cancel()
-	pr, err := p.start(ctx, &command{action: plugin.ActionInfo, log: func(string) {}})
+	pr, err := p.Start(ctx, &calling.Request{Action: plugin.ActionInfo, Log: func(string) {}})
 	if err != nil {
 		return plugin.Info{}, err
 	}
 	defer func() { _ = pr.Close() }()
-	text, err := pr.readAll(plugin.InfoLimit)
+	text, err := calling.ReadAll(pr, plugin.InfoLimit)
 	if err != nil {
 		return plugin.Info{}, err
 	}

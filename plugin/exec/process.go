@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/shieldhq/shield"
+	"github.com/shieldhq/shield/internal/calling"
+	"github.com/shieldhq/shield/plugin"
 )
 
 // copySize is how much is moved at once between a pipe and its other end.
@@ -28,7 +30,9 @@ type process struct {
 	state    *os.ProcessState
 	out      *os.File // reading end of standard output
 	in       *feeder  // nil for a plugin without input
-	diag     *diagnostics
+	diag     *calling.Diagnostics
+	diagPipe *os.File
+	diagDone chan struct{}
 	children []*os.File    // ends that the plugin holds
 	exited   chan struct{} // closed when the leader has ended
 	ended    chan struct{} // closed when all is over and err is final
@@ -44,13 +48,13 @@ type process struct {
 	err        error
 }
 
-// start starts a call. The caller must finish or Close the process.
-func (p *Plugin) start(ctx context.Context, c *command) (*process, error) {
-	op := p.op(c.action)
+// Start starts a call. The caller must Finish or Close it.
+func (p *Plugin) Start(ctx context.Context, r *calling.Request) (calling.Call, error) {
+	op := p.op(r.Action)
 	if ctx.Err() != nil {
-		return nil, contextError(ctx, op)
+		return nil, calling.ContextError(ctx, op)
 	}
-	pr := &process{op: op, cmd: c, grace: p.options.Grace, exited: make(chan struct{}), ended: make(chan struct{})}
+	pr := &process{op: op, cmd: &command{r}, grace: p.options.Grace, exited: make(chan struct{}), ended: make(chan struct{}), diagDone: make(chan struct{})}
 	if err := pr.prepare(p); err != nil {
 		pr.discard()
 		return nil, shield.Errorf(shield.Unavailable, op, "cannot be started: %w", err)
@@ -63,8 +67,8 @@ func (p *Plugin) start(ctx context.Context, c *command) (*process, error) {
 		pr.discard()
 		return nil, p.startError(op, err)
 	}
-	go pr.diag.read()
-	pr.unwatch = context.AfterFunc(ctx, func() { pr.fail(contextError(ctx, op)) })
+	go pr.readDiagnostics()
+	pr.unwatch = context.AfterFunc(ctx, func() { pr.Stop(calling.ContextError(ctx, op)) })
 	if pr.in != nil {
 		go pr.in.run(ctx, pr)
 	}
@@ -90,23 +94,24 @@ func (p *process) prepare(pl *Plugin) (err error) {
 	if err != nil {
 		return err
 	}
-	p.diag, p.children = newDiagnostics(diag, p.cmd), append(p.children, stderr)
+	p.diagPipe, p.children = diag, append(p.children, stderr)
+	p.diag = calling.NewDiagnostics(p.cmd.Log, p.cmd.Secrets)
 	files := []*os.File{stdin, stdout, stderr}
-	if p.cmd.endpoint != nil && p.cmd.delivery == "fd" {
-		f, err := secretFile(p.cmd.endpoint)
+	if p.cmd.Endpoint != nil && p.cmd.Delivery == plugin.DeliverFD {
+		f, err := secretFile(p.cmd.Endpoint)
 		if err != nil {
 			return err
 		}
 		p.children = append(p.children, f)
 		files = append(files, f)
 	}
-	p.argv = p.cmd.argv(pl.path)
+	p.argv = p.cmd.argv(pl.path, pl.options.Args)
 	p.attr = &os.ProcAttr{Dir: p.dir, Env: p.cmd.environ(p.dir, &pl.options), Files: files, Sys: attributes()}
 	return nil
 }
 
 func (p *process) prepareInput() (*os.File, error) {
-	if p.cmd.input == nil {
+	if p.cmd.Input == nil {
 		f, err := os.Open(os.DevNull)
 		p.children = append(p.children, f)
 		return f, err
@@ -117,7 +122,7 @@ func (p *process) prepareInput() (*os.File, error) {
 	}
 	enlarge(w)
 	p.children = append(p.children, r)
-	p.in = &feeder{r: p.cmd.input, w: w, finished: make(chan struct{}), done: make(chan struct{})}
+	p.in = &feeder{r: p.cmd.Input, w: w, finished: make(chan struct{}), done: make(chan struct{})}
 	return r, nil
 }
 
@@ -137,8 +142,8 @@ func (p *process) discard() {
 	if p.in != nil {
 		_ = p.in.w.Close()
 	}
-	if p.diag != nil {
-		_ = p.diag.r.Close()
+	if p.diagPipe != nil {
+		_ = p.diagPipe.Close()
 	}
 	_ = os.RemoveAll(p.dir)
 }
@@ -179,7 +184,7 @@ func spawn(argv []string, attr *os.ProcAttr) (*os.Process, error) {
 
 // Read implements io.Reader.
 func (p *process) Read(b []byte) (int, error) {
-	if p.over() {
+	if p.Over() {
 		return 0, p.endOfStream()
 	}
 	n, err := p.readOut(b)
@@ -187,9 +192,9 @@ func (p *process) Read(b []byte) (int, error) {
 		return n, nil
 	}
 	if !errors.Is(err, io.EOF) {
-		p.fail(p.outputError(err))
+		p.Stop(p.outputError(err))
 	}
-	_ = p.finish()
+	_ = p.Finish()
 	return 0, p.endOfStream()
 }
 
@@ -226,21 +231,16 @@ func (p *process) outputError(err error) error {
 	return shield.Errorf(shield.PluginFailed, p.op, "reading standard output: %w", err)
 }
 
-// readAll returns the whole output of a plugin that ended well.
-func (p *process) readAll(limit int) ([]byte, error) {
-	b, err := io.ReadAll(io.LimitReader(p, int64(limit)+1))
-	if err != nil {
-		return nil, err
-	}
-	if len(b) > limit {
-		p.fail(shield.Errorf(shield.PluginFailed, p.op, "more than %d bytes were printed", limit))
-		return nil, p.finish()
-	}
-	return b, nil
+// Op returns the name of the call in errors.
+func (p *process) Op() string { return p.op }
+
+func (p *process) readDiagnostics() {
+	defer close(p.diagDone)
+	_, _ = p.diag.ReadFrom(p.diagPipe)
 }
 
-// over reports whether the process was finished.
-func (p *process) over() bool { return isClosed(p.ended) }
+// Over reports whether the process was finished.
+func (p *process) Over() bool { return isClosed(p.ended) }
 
 func isClosed(c <-chan struct{}) bool {
 	select {

@@ -1,4 +1,4 @@
-package exec
+package calling
 
 import (
 	"encoding/json"
@@ -15,10 +15,10 @@ import (
 // the two-byte ones, in their 7-bit form.
 var escape = regexp.MustCompile("\x1b(?:\\[[0-?]*[ -/]*[@-~]|[\\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\\\)?|[ -/]*[0-~])")
 
-// clean returns a line that is safe to show in a terminal, a log or a page:
+// Clean returns a line that is safe to show in a terminal, a log or a page:
 // valid UTF-8 without control characters, escape sequences and characters
 // that change the direction of text.
-func clean(line string) string {
+func Clean(line string) string {
 	line = strings.ToValidUTF8(line, "\uFFFD")
 	line = escape.ReplaceAllString(line, "")
 	// A progress bar rewrites its line: what a terminal would show is its end.
@@ -36,8 +36,8 @@ func clean(line string) string {
 	return strings.TrimRight(line, " ")
 }
 
-// cut shortens valid UTF-8 to at most limit bytes.
-func cut(s string, limit int) string {
+// Cut shortens valid UTF-8 to at most limit bytes.
+func Cut(s string, limit int) string {
 	if len(s) <= limit {
 		return s
 	}
@@ -48,8 +48,8 @@ func cut(s string, limit int) string {
 // it would be found everywhere and so be told by what is hidden.
 const secretMin = 4
 
-// secrets returns the values of the secret fields that e has.
-func secrets(info *plugin.Info, r plugin.Role, e shield.Endpoint) ([]string, error) {
+// Secrets returns the values of the secret fields that e has.
+func Secrets(info *plugin.Info, r plugin.Role, e shield.Endpoint) ([]string, error) {
 	m, err := e.Fields()
 	if err != nil {
 		return nil, err

@@ -1,4 +1,4 @@
-package exec
+package calling
 
 import (
 	"bufio"
@@ -23,32 +23,32 @@ const (
 	keyLimit    = 1 << 10
 )
 
-type store struct{ s *session }
+type store struct{ s *Session }
 
 var _ plugin.Store = (*store)(nil)
 
 // Put copies r to the plugin's standard input and returns what it printed.
 // An error of r is returned as it is.
 func (s *store) Put(ctx context.Context, key string, r io.Reader) (plugin.Stored, error) {
-	var args []string
-	if s.s.info.Naming && key != "" {
+	request := Request{Action: plugin.ActionStore, Input: r}
+	if s.s.Info.Naming && key != "" {
 		if err := checkKey(key); err != nil {
 			return plugin.Stored{}, shield.FieldErrorf("key", "%v", err)
 		}
-		args = []string{"--name", key}
+		request.Name = key
 	}
-	p, err := s.s.start(ctx, plugin.ActionStore, r, args...)
+	c, err := s.s.start(ctx, request)
 	if err != nil {
 		return plugin.Stored{}, err
 	}
-	defer func() { _ = p.Close() }()
-	text, err := p.readAll(answerLimit)
+	defer func() { _ = c.Close() }()
+	text, err := ReadAll(c, answerLimit)
 	if err != nil {
 		return plugin.Stored{}, err
 	}
 	stored, err := parseAnswer(text)
 	if err != nil {
-		return plugin.Stored{}, shield.Errorf(shield.PluginFailed, p.op, "%w", err)
+		return plugin.Stored{}, shield.Errorf(shield.PluginFailed, c.Op(), "%w", err)
 	}
 	return stored, nil
 }
@@ -60,12 +60,12 @@ func (s *store) Get(ctx context.Context, key string) (io.ReadCloser, error) {
 	if err := checkKey(key); err != nil {
 		return nil, shield.FieldErrorf("key", "%v", err)
 	}
-	p, err := s.s.start(ctx, plugin.ActionRetrieve, nil, "--key", key)
+	c, err := s.s.start(ctx, Request{Action: plugin.ActionRetrieve, Key: key})
 	if err != nil {
 		return nil, err
 	}
-	b := &blob{process: p, ahead: make([]byte, 4<<10)}
-	n, err := p.Read(b.ahead)
+	b := &blob{Call: c, ahead: make([]byte, 4<<10)}
+	n, err := c.Read(b.ahead)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
@@ -75,13 +75,13 @@ func (s *store) Get(ctx context.Context, key string) (io.ReadCloser, error) {
 
 // A blob is the output of a plugin, of which some was read ahead.
 type blob struct {
-	*process
+	Call
 	ahead []byte
 }
 
 func (b *blob) Read(p []byte) (int, error) {
 	if len(b.ahead) == 0 {
-		return b.process.Read(p)
+		return b.Call.Read(p)
 	}
 	n := copy(p, b.ahead)
 	b.ahead = b.ahead[n:]
@@ -93,29 +93,29 @@ func (s *store) Delete(ctx context.Context, key string) error {
 	if err := checkKey(key); err != nil {
 		return shield.FieldErrorf("key", "%v", err)
 	}
-	err := s.s.run(ctx, plugin.ActionPurge, nil, "--key", key)
+	err := s.s.run(ctx, Request{Action: plugin.ActionPurge, Key: key})
 	if errors.Is(err, shield.NotFound) {
 		return nil
 	}
 	return err
 }
 
-type lister struct{ s *session }
+type lister struct{ s *Session }
 
 // List calls yield while the plugin still runs; how the plugin ended is part
 // of List's error.
 func (l lister) List(ctx context.Context, prefix string, yield func(plugin.Object) error) error {
-	p, err := l.s.start(ctx, plugin.ActionList, nil, "--prefix", prefix)
+	c, err := l.s.start(ctx, Request{Action: plugin.ActionList, Prefix: prefix, Listing: true})
 	if err != nil {
 		return err
 	}
-	defer func() { _ = p.Close() }()
-	lines := bufio.NewScanner(p)
+	defer func() { _ = c.Close() }()
+	lines := bufio.NewScanner(c)
 	lines.Buffer(make([]byte, 0, 4<<10), lineLimit)
 	for lines.Scan() {
 		o, err := parseObject(lines.Bytes(), prefix)
 		if err != nil {
-			return shield.Errorf(shield.PluginFailed, p.op, "%w", err)
+			return shield.Errorf(shield.PluginFailed, c.Op(), "%w", err)
 		}
 		if o == nil {
 			continue
@@ -125,7 +125,7 @@ func (l lister) List(ctx context.Context, prefix string, yield func(plugin.Objec
 		}
 	}
 	if errors.Is(lines.Err(), bufio.ErrTooLong) {
-		return shield.Errorf(shield.PluginFailed, p.op, "a line has more than %d bytes", lineLimit)
+		return shield.Errorf(shield.PluginFailed, c.Op(), "a line has more than %d bytes", lineLimit)
 	}
 	return lines.Err()
 }
@@ -195,8 +195,8 @@ func checkKey(key string) error {
 	return nil
 }
 
-// store returns the store with exactly the abilities that info declares.
-func (s *session) store() plugin.Store {
+// Store returns the store with exactly the abilities that info declares.
+func (s *Session) Store() plugin.Store {
 	st, l, t, v := &store{s}, lister{s}, tester{s}, validator{s}
 	type (
 		lists struct {
@@ -233,7 +233,7 @@ func (s *session) store() plugin.Store {
 			validator
 		}
 	)
-	switch (can{s.info.Can(plugin.ActionList), s.info.Can(plugin.ActionTest), s.info.Can(plugin.ActionValidate)}) {
+	switch (can{s.Info.Can(plugin.ActionList), s.Info.Can(plugin.ActionTest), s.Info.Can(plugin.ActionValidate)}) {
 	case can{list: true}:
 		return lists{st, l}
 	case can{test: true}:

@@ -1,4 +1,4 @@
-package exec
+package calling
 
 import (
 	"context"
@@ -8,13 +8,17 @@ import (
 	"github.com/shieldhq/shield/plugin"
 )
 
-type target struct{ s *session }
+// copySize is how much is moved at once.
+const copySize = 256 << 10
+
+type target struct{ s *Session }
 
 var _ plugin.Target = (*target)(nil)
 
-func (s *session) target() plugin.Target {
+// Target returns the target with exactly the abilities that info declares.
+func (s *Session) Target() plugin.Target {
 	t := &target{s}
-	switch test, validate := s.info.Can(plugin.ActionTest), s.info.Can(plugin.ActionValidate); {
+	switch test, validate := s.Info.Can(plugin.ActionTest), s.Info.Can(plugin.ActionValidate); {
 	case test && validate:
 		return struct {
 			*target
@@ -38,17 +42,17 @@ func (s *session) target() plugin.Target {
 // Backup copies the plugin's standard output to w. If w fails, the plugin is
 // stopped and the error is w's.
 func (t *target) Backup(ctx context.Context, w io.Writer) error {
-	p, err := t.s.start(ctx, plugin.ActionBackup, nil)
+	c, err := t.s.start(ctx, Request{Action: plugin.ActionBackup})
 	if err != nil {
 		return err
 	}
-	defer func() { _ = p.Close() }()
-	if err := copyOut(w, p); err != nil {
-		p.fail(err)
-	} else if !p.over() {
-		p.fail(shield.Errorf(shield.Internal, p.op, "the writer returned before the stream had ended"))
+	defer func() { _ = c.Close() }()
+	if err := copyOut(w, c); err != nil {
+		c.Stop(err)
+	} else if !c.Over() {
+		c.Stop(shield.Errorf(shield.Internal, c.Op(), "the writer returned before the stream had ended"))
 	}
-	return p.finish()
+	return c.Finish()
 }
 
 // copyOut lets w read from r where it can, and else copies in large pieces.
@@ -66,5 +70,5 @@ func copyOut(w io.Writer, r io.Reader) error {
 // A Read of r that is still under way a second after the plugin has ended is
 // left behind.
 func (t *target) Restore(ctx context.Context, r io.Reader) error {
-	return t.s.run(ctx, plugin.ActionRestore, r)
+	return t.s.run(ctx, Request{Action: plugin.ActionRestore, Input: r})
 }
