@@ -85,7 +85,7 @@ func TestBuilds(t *testing.T) {
 	for _, target := range [][2]string{{"wasip1", "wasm"}, {"darwin", "arm64"}, {"windows", "amd64"}} {
 		t.Run(target[0], func(t *testing.T) {
 			t.Parallel()
-			cmd := exec.Command("go", "build", "-o", os.DevNull, ".")
+			cmd := exec.Command("go", "build", "-o", os.DevNull, "..")
 			cmd.Env = append(os.Environ(), "GOOS="+target[0], "GOARCH="+target[1], "CGO_ENABLED=0")
 			if out, err := cmd.CombinedOutput(); err != nil {
 				t.Errorf("%v\n%s", err, out)

@@ -52,7 +52,7 @@ type put struct {
 }
 
 // run leaves nothing behind if it fails.
-func (p *put) run(r io.Reader) (size int64, err error) {
+func (p *put) run(r *ctxReader) (size int64, err error) {
 	defer func() {
 		if err != nil {
 			prune(p.root, p.made)
@@ -68,6 +68,10 @@ func (p *put) run(r io.Reader) (size int64, err error) {
 	// Closing comes last, since it ends the lock on the temporary name.
 	defer f.Close()
 	if size, err = p.fill(f, r); err == nil {
+		// An end that comes after the cancellation may be no end at all.
+		err = r.done()
+	}
+	if err == nil {
 		err = p.publish()
 	}
 	if err != nil {
