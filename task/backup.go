@@ -269,7 +269,7 @@ func (b *backup) archive(sum archive.Summary, ack plugin.Stored) *shield.Archive
 		Key: key, TakenAt: b.takenAt, ExpiresAt: b.takenAt.Add(time.Duration(t.Retention) * time.Second),
 		Status: shield.ArchiveValid, Plugin: t.TargetPlugin, PluginVersion: b.info.Version, PluginDigest: b.info.Digest,
 		Compression: string(b.opts.Level), Encrypted: len(b.opts.Recipients) > 0,
-		RawSize: sum.RawSize, RawDigest: sum.RawDigest, StoredSize: sum.SealedSize, StoredDigest: sum.SealedDigest,
+		RawSize: sum.RawSize, RawDigest: sum.RawDigest, StoredSize: sum.SealedSize, StoredDigest: sum.SealedDigest, Seal: sum.Seal,
 		Frames: sum.Frames,
 	}
 }
@@ -286,7 +286,7 @@ func (b *backup) commit(ctx context.Context, a *shield.Archive) error {
 		TargetPlugin: a.Plugin, PluginVersion: a.PluginVersion, PluginDigest: a.PluginDigest,
 		StoreUUID: a.Store, StoreName: a.StoreName, JobUUID: b.task.Job, JobName: b.task.JobName,
 		TakenAt: a.TakenAt, FinishedAt: time.Now().UTC(), ExpiresAt: a.ExpiresAt,
-		RawSize: a.RawSize, RawDigest: a.RawDigest, SealedSize: a.StoredSize, SealedDigest: a.StoredDigest,
+		RawSize: a.RawSize, RawDigest: a.RawDigest, SealedSize: a.StoredSize, SealedDigest: a.StoredDigest, Seal: a.Seal,
 		Frames: a.Frames, Level: b.opts.Level, Recipients: names,
 	}, b.runner.opts.SigningKey, recipients)
 	if err != nil {

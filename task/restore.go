@@ -79,7 +79,7 @@ func (c *call) unseal(ctx context.Context, t *transfer, blob io.Reader) (*archiv
 func expect(t *shield.Task) *archive.Expect {
 	e := &archive.Expect{Archive: t.Archive}
 	if a := t.Expected; a != nil {
-		e.RawDigest, e.SealedSize, e.SealedDigest = a.RawDigest, a.StoredSize, a.StoredDigest
+		e.Seal, e.RawSize, e.RawDigest, e.SealedSize, e.SealedDigest = a.Seal, a.RawSize, a.RawDigest, a.StoredSize, a.StoredDigest
 	}
 	return e
 }

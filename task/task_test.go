@@ -331,16 +331,23 @@ func TestRestoreOfDamageWithCarelessTarget(t *testing.T) {
 }
 
 func TestRestoreOfSwappedBlobs(t *testing.T) {
-	b := newBench(t)
-	one, two := b.backup(t), b.backup(t)
-	blob, _ := b.memory.Blob("vault", two.Key)
-	b.memory.SetBlob("vault", one.Key, blob)
-	_, err := b.runner.Run(t.Context(), restoreTask(one), &b.monitor)
-	if !errors.Is(err, shield.Corrupt) || !strings.Contains(err.Error(), two.UUID) {
-		t.Errorf("got %v, want corrupt, naming the other archive", err)
-	}
-	if _, there := b.memory.Target("copy"); there {
-		t.Error("the wrong archive was restored")
+	for _, clear := range []bool{false, true} {
+		b := newBench(t)
+		change := func(t *shield.Task) { t.Unencrypted = clear }
+		one, two := b.backup(t, change), b.backup(t, change)
+		blob, _ := b.memory.Blob("vault", two.Key)
+		b.memory.SetBlob("vault", one.Key, blob)
+		want := "another seal"
+		if clear {
+			want = two.UUID
+		}
+		_, err := b.runner.Run(t.Context(), restoreTask(one), &b.monitor)
+		if !errors.Is(err, shield.Corrupt) || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want corrupt with %q", err, want)
+		}
+		if _, there := b.memory.Target("copy"); there {
+			t.Error("the wrong archive was restored")
+		}
 	}
 }
 
@@ -554,5 +561,24 @@ func TestTasksRefused(t *testing.T) {
 				t.Errorf("the store has %q", left)
 			}
 		})
+	}
+}
+
+// TestRestoreOfForgedBlob: who knows the recipient can seal other content
+// under the same UUID. It is refused before the target sees a byte of it.
+func TestRestoreOfForgedBlob(t *testing.T) {
+	b := newBench(t)
+	a := b.backup(t)
+	forger := newBench(t, func(o *task.Options) { o.Recipients = []age.Recipient{b.identity.Recipient()} })
+	forger.memory.GenerateTarget("db", content, 2)
+	forged := forger.backup(t, func(t *shield.Task) { t.Archive, t.Key = a.UUID, a.Key })
+	blob, _ := forger.memory.Blob("vault", forged.Key)
+	b.memory.SetBlob("vault", a.Key, blob)
+	b.faulty.Set(plugintest.RestoreIgnoresErrors, 0)
+	if _, err := b.runner.Run(t.Context(), restoreTask(a), &b.monitor); !errors.Is(err, shield.Corrupt) {
+		t.Errorf("got %v, want corrupt", err)
+	}
+	if _, there := b.memory.Target("copy"); there {
+		t.Error("the target was given forged data")
 	}
 }
