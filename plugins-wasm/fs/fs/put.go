@@ -119,8 +119,11 @@ func (p *put) create() (*os.File, error) {
 		f, err := p.root.OpenFile(p.temp, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 		if err == nil {
 			held, err := p.hold(f)
-			if held || err != nil {
-				return f, err
+			if err != nil {
+				return nil, err
+			}
+			if held {
+				return f, nil
 			}
 			continue
 		}

@@ -47,7 +47,7 @@ func Make(t testing.TB, dir string, seed int64) {
 	m.names()
 	m.folders()
 	m.links()
-	m.random500()
+	m.chance()
 	m.system()
 	m.times()
 }
@@ -141,8 +141,8 @@ func (m *maker) links() {
 	}
 }
 
-// random500 adds what nobody thought of.
-func (m *maker) random500() {
+// chance adds what nobody thought of.
+func (m *maker) chance() {
 	folders := []string{"random"}
 	for i := range 500 {
 		in := folders[m.random.IntN(len(folders))]
