@@ -32,6 +32,7 @@ func Run(t *testing.T, open func(t testing.TB) shield.Catalog) {
 		{"Finish", testFinish},
 		{"Runs", testRuns},
 		{"Events", testEvents},
+		{"Modules", testModules},
 		{"Hostile", testHostile},
 		{"Context", testContext},
 		{"Concurrent", testConcurrent},
