@@ -29,6 +29,7 @@ var allowed = map[string][]string{
 	"plugin":                 {""},
 	"plugin/exec":            {"", "plugin", "internal/calling"},
 	"plugin/pdk":             {"", "plugin"},
+	"plugin/library":         {"", "plugin"},
 	"plugin/plugintest":      {"", "plugin"},
 	"plugins-wasm/fs":        {"plugin/pdk", "plugins-wasm/fs/fs"},
 	"plugins-wasm/fs/fs":     {"", "plugin"},

@@ -125,9 +125,16 @@ func (c *call) openStore(ctx context.Context) (plugin.Store, error) {
 }
 
 func (c *call) openTarget(ctx context.Context) (plugin.Target, plugin.Info, error) {
-	t, info, err := c.runner.plugins.OpenTarget(ctx, c.task.TargetPlugin, c.task.TargetEndpoint, c.diag.of(shield.SourceTarget))
+	digest := ""
+	if c.task.Expected != nil {
+		digest = c.task.Expected.PluginDigest
+	}
+	t, info, err := c.runner.plugins.OpenTargetVersion(ctx, c.task.TargetPlugin, digest, c.task.TargetEndpoint, c.diag.of(shield.SourceTarget))
 	if err != nil {
 		return nil, info, c.blame(ctx, shield.TargetFailed, err)
+	}
+	if digest != "" && info.Digest != digest {
+		c.logf("the version of %s that made this archive (%s) is not here: version %s (%s) is used", c.task.TargetPlugin, digest, info.Version, info.Digest)
 	}
 	return t, info, nil
 }
