@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"regexp"
@@ -102,7 +103,17 @@ func ParseInfo(data []byte) (Info, error) {
 	if err := json.Unmarshal(data, &i); err != nil {
 		return i, shield.Errorf(shield.PluginFailed, "info", "the answer is not the JSON object that was wanted: %w", err)
 	}
+	i.Capabilities = compact(i.Capabilities)
 	return i, i.Check()
+}
+
+// compact drops the white space of JSON that was decoded before.
+func compact(raw json.RawMessage) json.RawMessage {
+	var b bytes.Buffer
+	if json.Compact(&b, raw) != nil {
+		return raw
+	}
+	return b.Bytes()
 }
 
 // Check reports what is wrong with an info.
