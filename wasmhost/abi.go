@@ -15,8 +15,11 @@ import (
 // abiModule is the name of the module of host functions.
 const abiModule = "shield_v1"
 
-// nonblock is the flag of read and write.
-const nonblock = 1
+// The flags of read and write.
+const (
+	flagNonblock = 1
+	flagShut     = 2 // a write of nothing does what shut does
+)
 
 // instantiateABI makes the host functions known to a runtime. They are
 // specified in docs/plugin-abi.md.
@@ -81,7 +84,7 @@ func (m memory) bytes(p, n uint32) ([]byte, error) {
 
 // flagged returns how an attempt is to be made: once, or until it is done.
 func flagged[T any](i *instance, flags uint32, attempt func() (T, error)) (T, error) {
-	if flags&nonblock != 0 {
+	if flags&flagNonblock != 0 {
 		return attempt()
 	}
 	return wait(i, attempt)
@@ -135,7 +138,11 @@ func abiWrite(i *instance, m memory, a arguments) int64 {
 	if err != nil {
 		return int64(i.fail(err))
 	}
-	n, err := flagged(i, a.u32(3), func() (int, error) { return h.write(p) })
+	attempt := func() (int, error) { return h.write(p) }
+	if a.u32(3)&flagShut != 0 && len(p) == 0 {
+		attempt = func() (int, error) { return 0, h.shut() }
+	}
+	n, err := flagged(i, a.u32(3), attempt)
 	if err != nil {
 		return int64(i.fail(err))
 	}
@@ -169,33 +176,36 @@ func abiCopy(i *instance, _ memory, a arguments) int64 {
 	return n
 }
 
-// splice moves up to limit bytes. A source that has nothing yet ends it once
-// something was moved, so that the guest's other work is not held up longer
-// than needed.
+// splice moves up to limit bytes. It waits only until something can be moved:
+// a guest that pipes through a command has to serve its other end as well.
 func (i *instance) splice(dst, src handle, limit int64) (total int64, err error) {
 	for total < limit {
-		b, err := src.peek()
-		if again(err) && total > 0 {
-			return total, nil
-		}
-		if again(err) {
-			b, err = wait(i, src.peek)
-		}
-		if errors.Is(err, io.EOF) {
+		b, err := unlessMoved(i, total, src.peek)
+		if errors.Is(err, io.EOF) || again(err) {
 			return total, nil
 		}
 		if err != nil {
 			return total, err
 		}
 		b = b[:min(int64(len(b)), limit-total)]
-		n, err := wait(i, func() (int, error) { return dst.write(b) })
+		n, err := unlessMoved(i, total, func() (int, error) { return dst.write(b) })
 		src.advance(n)
 		total += int64(n)
+		if again(err) {
+			return total, nil
+		}
 		if err != nil {
 			return total, err
 		}
 	}
 	return total, nil
+}
+
+func unlessMoved[T any](i *instance, total int64, attempt func() (T, error)) (T, error) {
+	if total > 0 {
+		return attempt()
+	}
+	return wait(i, attempt)
 }
 
 // subscription is the size of one in poll: i32 handle, u16 want, u16 got.

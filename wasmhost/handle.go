@@ -51,6 +51,9 @@ func (s *stream) write(p []byte) (int, error) {
 		return 0, errBadHandle
 	case s.shutting:
 		return 0, errPipe
+	case len(p) == 0: // asks whether there is room
+		_, err := s.out.space()
+		return 0, err
 	}
 	return s.out.write(p)
 }
