@@ -30,6 +30,8 @@ var allowed = map[string][]string{
 	"plugin/exec":            {"", "plugin", "internal/calling"},
 	"plugin/pdk":             {"", "plugin"},
 	"plugin/library":         {"", "plugin"},
+	"plugin/pdk/pdkhttp":     {"plugin/pdk"},
+	"wasmhost":               {"", "internal/calling", "plugin", "plugin/exec", "plugin/pdk"},
 	"plugin/plugintest":      {"", "plugin"},
 	"plugins-wasm/fs":        {"plugin/pdk", "plugins-wasm/fs/fs"},
 	"plugins-wasm/fs/fs":     {"", "plugin"},

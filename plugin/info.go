@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"regexp"
@@ -107,6 +108,7 @@ func ParseInfo(data []byte) (Info, error) {
 			i.Fields[n].Type = t
 		}
 	}
+	i.Capabilities = compact(i.Capabilities)
 	return i, i.Check()
 }
 
@@ -117,6 +119,15 @@ var originalTypes = map[Type]Type{
 	"pem-x509":   TypePEM,
 	"pem-rsa-pk": TypePEM,
 	"wslist":     TypeString,
+}
+
+// compact drops the white space of JSON that was decoded before.
+func compact(raw json.RawMessage) json.RawMessage {
+	var b bytes.Buffer
+	if json.Compact(&b, raw) != nil {
+		return raw
+	}
+	return b.Bytes()
 }
 
 // Check reports what is wrong with an info.

@@ -29,7 +29,8 @@ func run(o plugin.Opener) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop)
-	return Run(ctx, o, os.Args[1:], interruptible(os.Stdin), os.Stdout, os.Stderr, os.Getenv)
+	stdin, stdout := standard()
+	return Run(ctx, o, os.Args[1:], stdin, stdout, os.Stderr, os.Getenv)
 }
 
 // Run is Main with everything given: args without the program's name. It

@@ -1,8 +1,8 @@
-//go:build !unix
+//go:build !unix && !wasip1
 
 package pdk
 
 import "os"
 
-// interruptible returns f: a WebAssembly guest is closed by its host.
+// interruptible returns f: a waiting Read cannot be ended here.
 func interruptible(f *os.File) *os.File { return f }

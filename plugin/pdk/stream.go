@@ -82,7 +82,7 @@ func (o *output) Write(p []byte) (int, error) {
 }
 
 func (o *output) copyFrom(r io.Reader) error {
-	_, err := io.CopyBuffer(struct{ io.Writer }{o}, r, make([]byte, 256<<10))
+	_, err := Copy(o, r)
 	return err
 }
 

@@ -1,0 +1,93 @@
+package pdk
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"syscall"
+)
+
+// An ExitError is the failure of a program.
+type ExitError struct {
+	Code  int
+	State string // in words
+}
+
+// Error implements error.
+func (e *ExitError) Error() string { return e.State }
+
+// ExitCode returns the exit status, -1 for a program that a signal has ended.
+func (e *ExitError) ExitCode() int { return e.Code }
+
+// Run runs the program to its end. The error is an *ExitError if the program
+// has failed; what it had to say of that is in the log.
+func (c *Cmd) Run() error {
+	env := map[string]string{}
+	for _, v := range c.Env {
+		name, value, _ := strings.Cut(v, "=")
+		env[name] = value
+	}
+	h, err := openHandle(map[string]any{"exec": map[string]any{"cmd": c.Name, "args": c.Args, "env": env}})
+	if err != nil {
+		return err
+	}
+	s := newStream(h)
+	defer s.Close()
+	defer context.AfterFunc(c.ctx, func() { _ = s.Close() })()
+	fed := make(chan error, 1)
+	go func() { fed <- c.feed(s) }()
+	stdout := c.Stdout
+	if stdout == nil {
+		stdout = io.Discard
+	}
+	_, err = Copy(stdout, s)
+	if c.ctx.Err() != nil {
+		return context.Cause(c.ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.Name, err)
+	}
+	if err := c.ended(s); err != nil {
+		return err
+	}
+	return <-fed
+}
+
+// feed closes the handle, and so ends the program, if the input fails: it
+// must not take what it got for the whole.
+func (c *Cmd) feed(s *hostStream) error {
+	if c.Stdin != nil {
+		if _, err := Copy(s, c.Stdin); errors.Is(err, syscall.EPIPE) {
+			return nil // what a program does not read is its own affair
+		} else if err != nil {
+			_ = s.Close()
+			return err
+		}
+	}
+	if err := s.CloseWrite(); err != nil && !errors.Is(err, syscall.EPIPE) {
+		return err
+	}
+	return nil
+}
+
+func (c *Cmd) ended(s *hostStream) error {
+	await(s.h, pollStat, s.closed)
+	text, err := statText(s.h)
+	if err != nil {
+		return err
+	}
+	var info struct {
+		Exit  int    `json:"exit"`
+		State string `json:"state"`
+	}
+	if err := json.Unmarshal([]byte(text), &info); err != nil {
+		return err
+	}
+	if info.Exit != 0 {
+		return &ExitError{info.Exit, c.Name + ": " + info.State}
+	}
+	return nil
+}

@@ -1,0 +1,47 @@
+package pdk
+
+import "io"
+
+// A carrier of a host stream, wrapped or not.
+type hosted interface{ stream() *hostStream }
+
+func (s *hostStream) stream() *hostStream { return s }
+
+func (i *input) stream() *hostStream {
+	s, _ := i.r.(*hostStream)
+	return s
+}
+
+func (o *output) stream() *hostStream {
+	s, _ := o.w.(*hostStream)
+	return s
+}
+
+func streamOf(v any) *hostStream {
+	if h, ok := v.(hosted); ok {
+		return h.stream()
+	}
+	return nil
+}
+
+func copyOnHost(dst io.Writer, src io.Reader) (n int64, done bool, err error) {
+	to, from := streamOf(dst), streamOf(src)
+	if to == nil || from == nil {
+		return 0, false, nil
+	}
+	in, _ := src.(*input)
+	out, _ := dst.(*output)
+	if in != nil {
+		if err := in.failed(nil); err != nil || in.ended {
+			return 0, true, err
+		}
+	}
+	n, err = splice(to, from)
+	if out != nil {
+		err = out.moved(err)
+	}
+	if in != nil {
+		err = in.moved(n, err)
+	}
+	return n, true, err
+}

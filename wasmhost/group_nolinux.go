@@ -1,0 +1,8 @@
+//go:build !linux
+
+package wasmhost
+
+import "os"
+
+// awaitExit reports that it cannot wait for a child without reaping it.
+func awaitExit(*os.Process) bool { return false }

@@ -1,0 +1,12 @@
+//go:build !unix
+
+package wasmhost
+
+import (
+	"os"
+	"syscall"
+)
+
+func ownGroup() *syscall.SysProcAttr { return nil }
+
+func killGroup(p *os.Process) error { return p.Kill() }

@@ -1,0 +1,151 @@
+package wasmhost_test
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/shieldhq/shield/plugin"
+	"github.com/shieldhq/shield/wasmhost"
+)
+
+// guests builds each guest once for all tests.
+var guests struct {
+	sync.Mutex
+	dir   string
+	built map[string]built
+}
+
+type built struct {
+	module []byte
+	err    error
+	out    string
+}
+
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "plugin-run" {
+		os.Exit(wasmhost.RunIsolated(os.Args[2:], os.Stdin, os.Stdout, os.Stderr))
+	}
+	dir, err := os.MkdirTemp("", "wasmhost-test-")
+	if err != nil {
+		panic(err)
+	}
+	guests.dir, guests.built = dir, map[string]built{}
+	code := m.Run()
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// guest returns a module made of testdata/name: a folder of Go or a file of C.
+func guest(t testing.TB, name string) []byte {
+	t.Helper()
+	if strings.HasSuffix(name, ".c") {
+		needClang(t)
+	}
+	guests.Lock()
+	defer guests.Unlock()
+	b, ok := guests.built[name]
+	if !ok {
+		b = build(name, filepath.Join(guests.dir, filepath.Base(name)+".wasm"))
+		guests.built[name] = b
+	}
+	if b.err != nil {
+		t.Fatalf("building %s: %v\n%s", name, b.err, b.out)
+	}
+	return b.module
+}
+
+func build(name, out string) built {
+	source := filepath.Join("testdata", name)
+	if strings.HasPrefix(name, "../") {
+		source = name
+	}
+	var cmd *exec.Cmd
+	if strings.HasSuffix(name, ".c") {
+		cmd = exec.Command("clang", "--target=wasm32-wasi", "-O2", "-Wall", "-Werror", "-Itestdata", "-o", out, source)
+	} else {
+		cmd = exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", out, "./"+source)
+		cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0")
+	}
+	text, err := cmd.CombinedOutput()
+	if err != nil {
+		return built{nil, err, string(text)}
+	}
+	module, err := os.ReadFile(out)
+	return built{module, err, ""}
+}
+
+// needClang skips where C cannot be compiled to WebAssembly; where that is
+// promised it fails.
+func needClang(t testing.TB) {
+	t.Helper()
+	if _, err := os.Stat("/usr/include/wasm32-wasi"); err == nil {
+		if _, err := exec.LookPath("clang"); err == nil {
+			return
+		}
+	}
+	const text = "clang, lld, wasi-libc and libclang-rt-dev-wasm32 are wanted"
+	if os.Getenv("CI") == "true" {
+		t.Fatal(text)
+	}
+	t.Skip(text)
+}
+
+// cacheDir is one for all tests, so that each guest is compiled once.
+func cacheDir() string { return filepath.Join(guests.dir, "cache") }
+
+func newHost(t testing.TB, opts *wasmhost.Options) *wasmhost.Host {
+	t.Helper()
+	if opts == nil {
+		opts = &wasmhost.Options{}
+	}
+	if opts.CacheDir == "" {
+		opts.CacheDir = cacheDir()
+	}
+	h, err := wasmhost.New(t.Context(), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := h.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return h
+}
+
+// open opens a guest with a grant; nil grants all that it asks for.
+func open(t testing.TB, h *wasmhost.Host, name string, grant *plugin.Grant) plugin.Opener {
+	t.Helper()
+	module := guest(t, name)
+	if grant == nil {
+		g := grantAll(t, h, module)
+		grant = &g
+	}
+	o, err := h.Open(context.Background(), module, *grant)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+func grantAll(t testing.TB, h *wasmhost.Host, module []byte) plugin.Grant {
+	t.Helper()
+	o, err := h.Open(context.Background(), module, plugin.Grant{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := o.Info(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := plugin.ParseCapabilities(info.Capabilities)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return plugin.GrantFor(c)
+}

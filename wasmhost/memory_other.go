@@ -1,0 +1,5 @@
+//go:build !unix
+
+package wasmhost
+
+func reserve(uint64) room { return &heapRoom{} }

@@ -1,0 +1,263 @@
+// Command probe is a guest that does what the test tells it to by its
+// endpoint, and backs up what came of it.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/shieldhq/shield"
+	"github.com/shieldhq/shield/plugin"
+	"github.com/shieldhq/shield/plugin/pdk"
+	"github.com/shieldhq/shield/plugin/pdk/pdkhttp"
+)
+
+func main() {
+	pdk.Main(&plugin.Native{
+		About: plugin.Info{
+			Name: "probe", Author: "tests", Version: "1.0.0",
+			Features: plugin.Features{Target: "yes", Store: "no"},
+			Fields: []plugin.Field{
+				{Mode: plugin.RoleTarget, Name: "do", Type: plugin.TypeString, Required: true},
+				{Mode: plugin.RoleTarget, Name: "addr", Type: plugin.TypeString},
+				{Mode: plugin.RoleTarget, Name: "use", Type: plugin.TypeString},
+				{Mode: plugin.RoleTarget, Name: "url", Type: plugin.TypeURL},
+				{Mode: plugin.RoleTarget, Name: "ca", Type: plugin.TypeText},
+				{Mode: plugin.RoleTarget, Name: "args", Type: plugin.TypeText},
+				{Mode: plugin.RoleTarget, Name: "env", Type: plugin.TypeString},
+			},
+			Capabilities: json.RawMessage(`{"tcp":["{addr}"],"http":["{url}"],"exec":["cat","sh","rev","missing"],"memory":"128MiB"}`),
+		},
+		Target: func(e shield.Endpoint, log plugin.Log) (plugin.Target, error) {
+			p := &probe{log: log}
+			return p, e.Decode(p)
+		},
+	})
+}
+
+type probe struct {
+	Do, Addr, Use, URL, CA, Args, Env string
+	log                               plugin.Log
+}
+
+func (p *probe) Restore(ctx context.Context, r io.Reader) error {
+	if p.Do == "put" {
+		return p.put(ctx, r)
+	}
+	c := p.command(ctx)
+	c.Stdin, c.Stdout = r, io.Discard
+	return c.Run()
+}
+
+func (p *probe) Backup(ctx context.Context, w io.Writer) error {
+	do, ok := map[string]func(context.Context, io.Writer) error{
+		"echo": p.echo, "tls": p.tls, "upgrade": p.upgrade, "get": p.get, "exec": p.exec, "deadline": p.deadline,
+		"filter": p.filter, "together": p.together, "stat": p.stat, "ignore": p.ignore,
+	}[p.Do]
+	if !ok {
+		return fmt.Errorf("cannot %s", p.Do)
+	}
+	return do(ctx, w)
+}
+
+func (p *probe) target() string {
+	if p.Use != "" {
+		return p.Use
+	}
+	return p.Addr
+}
+
+// echo sends 4 MiB and gives back what it gets.
+func (p *probe) echo(ctx context.Context, w io.Writer) error {
+	c, err := pdk.Dial(ctx, "tcp", p.target())
+	if err != nil {
+		return err
+	}
+	return talk(c, w)
+}
+
+func talk(c net.Conn, w io.Writer) error {
+	defer c.Close()
+	sent := make(chan error, 1)
+	go func() {
+		_, err := io.Copy(c, io.LimitReader(zeros{}, 4<<20))
+		sent <- errors.Join(err, c.(interface{ CloseWrite() error }).CloseWrite())
+	}()
+	if _, err := pdk.Copy(w, c); err != nil {
+		return err
+	}
+	return <-sent
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
+}
+
+func (p *probe) tls(ctx context.Context, w io.Writer) error {
+	c, err := pdk.DialTLS(ctx, "tcp", p.Addr, &pdk.TLSConfig{CA: p.CA})
+	if err != nil {
+		return err
+	}
+	return talk(c, w)
+}
+
+// upgrade says STARTTLS, waits for a line and goes on with TLS.
+func (p *probe) upgrade(ctx context.Context, w io.Writer) error {
+	c, err := pdk.Dial(ctx, "tcp", p.Addr)
+	if err != nil {
+		return err
+	}
+	if _, err := io.WriteString(c, "STARTTLS\n"); err != nil {
+		return err
+	}
+	if _, err := io.ReadFull(c, make([]byte, 3)); err != nil {
+		return err
+	}
+	host, _, _ := net.SplitHostPort(p.Addr)
+	s, err := pdk.UpgradeTLS(ctx, c, &pdk.TLSConfig{CA: p.CA, Name: host})
+	if err != nil {
+		return err
+	}
+	if _, err := c.Write([]byte("x")); err == nil {
+		return errors.New("the connection underneath can still be used")
+	}
+	return talk(s, w)
+}
+
+func (p *probe) get(ctx context.Context, w io.Writer) error {
+	url := p.URL
+	if p.Use != "" {
+		url = p.Use
+	}
+	r, err := http.NewRequestWithContext(ctx, "GET", url, nil)
+	if err != nil {
+		return err
+	}
+	answer, err := pdkhttp.Client().Do(r)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode/100 == 3 {
+		_, err = io.WriteString(w, "redirect to "+answer.Header.Get("Location"))
+		return err
+	}
+	_, err = pdk.Copy(w, answer.Body)
+	return err
+}
+
+func (p *probe) put(ctx context.Context, r io.Reader) error {
+	request, err := http.NewRequestWithContext(ctx, "PUT", p.URL, r)
+	if err != nil {
+		return err
+	}
+	answer, err := pdkhttp.Client().Do(request)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		return errors.New(answer.Status)
+	}
+	return nil
+}
+
+func (p *probe) command(ctx context.Context) *pdk.Cmd {
+	var args []string
+	if p.Args != "" {
+		args = strings.Split(p.Args, "\n")
+	}
+	c := pdk.Command(ctx, p.Use, args...)
+	if p.Env != "" {
+		c.Env = []string{p.Env}
+	}
+	return c
+}
+
+func (p *probe) exec(ctx context.Context, w io.Writer) error {
+	c := p.command(ctx)
+	c.Stdout = w
+	return c.Run()
+}
+
+// filter pipes 4 MiB of its own through a program.
+func (p *probe) filter(ctx context.Context, w io.Writer) error {
+	c := p.command(ctx)
+	c.Stdin, c.Stdout = io.LimitReader(zeros{}, 4<<20), w
+	return c.Run()
+}
+
+// deadline waits for a silent server in three ways that must end.
+func (p *probe) deadline(ctx context.Context, w io.Writer) error {
+	c, err := pdk.Dial(ctx, "tcp", p.Addr)
+	if err != nil {
+		return err
+	}
+	c.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		return fmt.Errorf("deadline: %v", err)
+	}
+	c.SetReadDeadline(time.Time{})
+	time.AfterFunc(100*time.Millisecond, func() { c.SetReadDeadline(time.Unix(1, 0)) })
+	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		return fmt.Errorf("moved deadline: %v", err)
+	}
+	c.SetReadDeadline(time.Time{})
+	time.AfterFunc(100*time.Millisecond, func() { c.Close() })
+	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, net.ErrClosed) {
+		return fmt.Errorf("close: %v", err)
+	}
+	_, err = io.WriteString(w, "all three")
+	return err
+}
+
+// together counts the ticks that happen while a connection is silent.
+func (p *probe) together(ctx context.Context, w io.Writer) error {
+	c, err := pdk.Dial(ctx, "tcp", p.Addr)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	go c.Read(make([]byte, 1))
+	ticks := 0
+	for t, over := time.NewTicker(10*time.Millisecond), time.After(time.Second); ; {
+		select {
+		case <-t.C:
+			ticks++
+			continue
+		case <-over:
+		}
+		break
+	}
+	if ticks < 50 {
+		return fmt.Errorf("%d ticks in a second", ticks)
+	}
+	_, err = io.WriteString(w, "ticked")
+	return err
+}
+
+// stat shows the environment that the host gives to guests.
+func (p *probe) stat(_ context.Context, w io.Writer) error {
+	_, err := io.WriteString(w, strings.Join(os.Environ(), "\n"))
+	return err
+}
+
+// ignore uses what was not granted, does not mind, and ends well.
+func (p *probe) ignore(ctx context.Context, w io.Writer) error {
+	if _, err := pdk.Dial(ctx, "tcp", p.Use); err == nil {
+		return errors.New("connected")
+	}
+	_, err := io.WriteString(w, "fine")
+	return err
+}
