@@ -48,21 +48,29 @@ const answerTimeout = 2 * time.Minute
 // Do sends a request with in, if not nil, as its JSON body, and decodes the
 // answer into out, if not nil.
 func (c *Client) Do(ctx context.Context, method, path string, in, out any) error {
-	var body io.Reader
-	if in != nil {
-		b, err := json.Marshal(in)
-		if err != nil {
-			return err
-		}
-		body = bytes.NewReader(b)
+	if in == nil {
+		return c.request(ctx, method, path, "", nil, out)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
+	b, err := json.Marshal(in)
+	if err != nil {
+		return err
+	}
+	return c.request(ctx, method, path, "application/json", b, out)
+}
+
+// send posts a module.
+func (c *Client) send(ctx context.Context, path string, module []byte, out any) error {
+	return c.request(ctx, http.MethodPost, path, "application/wasm", module, out)
+}
+
+func (c *Client) request(ctx context.Context, method, path, contentType string, body []byte, out any) error {
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
 	if err != nil {
 		return shield.Errorf(shield.Invalid, "", "%w", err)
 	}
 	req.Header.Set("Authorization", "Bearer "+c.token.Reveal())
-	if in != nil {
-		req.Header.Set("Content-Type", "application/json")
+	if contentType != "" {
+		req.Header.Set("Content-Type", contentType)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {

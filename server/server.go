@@ -49,6 +49,9 @@ type Options struct {
 	CheckSchedule func(*shield.Schedule) error
 	// Changed is called after each change of a job or schedule.
 	Changed func()
+	// Library keeps the modules of sandboxed plugins; nil leaves its routes
+	// out.
+	Library Library
 	// Log receives failures that clients are not told the cause of.
 	Log *slog.Logger
 }
@@ -178,6 +181,7 @@ func (s *Server) routes() {
 	s.mountTasks(g)
 	g.handle("GET", "/plugins", s.listPlugins)
 	g.handle("GET", "/plugins/:ref", s.showPlugin)
+	s.mountModules(g)
 	g.handle("GET", "/runs", s.listRuns)
 	g.handle("GET", "/events", s.listEvents)
 	g.handle("GET", "/status", s.showStatus)
