@@ -41,6 +41,7 @@ type cli struct {
 	Restore restoreCmd `cmd:"" help:"Restore an archive."`
 	Cancel  cancelCmd  `cmd:"" help:"Cancel a task."`
 	Test    testCmd    `cmd:"" help:"Test a store."`
+	Plugin  pluginCmd  `cmd:"" help:"Install, grant, check and remove plugins."`
 }
 
 // Exit statuses.

@@ -17,6 +17,7 @@ import (
 	"github.com/shieldhq/shield"
 	"github.com/shieldhq/shield/daemon"
 	"github.com/shieldhq/shield/internal/version"
+	"github.com/shieldhq/shield/wasmhost"
 )
 
 // flags are the settings of the daemon. Each can be given by a flag, by the
@@ -39,7 +40,14 @@ type flags struct {
 	Version     kong.VersionFlag `help:"Print the version and exit."`
 }
 
-func main() { os.Exit(run(os.Args[1:])) }
+func main() {
+	// The sandbox runs this program again for plugins that are to have a
+	// process of their own.
+	if len(os.Args) > 1 && os.Args[1] == "plugin-run" {
+		os.Exit(wasmhost.RunIsolated(os.Args[2:], os.Stdin, os.Stdout, os.Stderr))
+	}
+	os.Exit(run(os.Args[1:]))
+}
 
 func run(args []string) int {
 	var f flags
