@@ -30,6 +30,7 @@ var allowed = map[string][]string{
 	"plugin":                 {""},
 	"plugin/exec":            {"", "plugin", "internal/calling"},
 	"plugin/pdk":             {"", "plugin"},
+	"plugin/pdk/pdkhttp":     {"plugin/pdk"},
 	"plugin/plugintest":      {"", "plugin"},
 	"plugins-wasm/fs":        {"plugin/pdk", "plugins-wasm/fs/fs"},
 	"plugins-wasm/fs/fs":     {"", "plugin"},
@@ -45,6 +46,8 @@ var allowed = map[string][]string{
 	"cmd/shield":             {"", "server", "internal/version"},
 	"cmd/shield-agent":       {"*"},
 	"cmd/shield-schema":      {"catalog", "internal/version"},
+	"examples/target-go":     {"", "plugin", "plugin/pdk"},
+	"wasmhost":               {"", "plugin", "plugin/exec", "plugin/pdk", "internal/calling"},
 	"examples/quickstart":    {"", "server", "internal/treecmp"},
 	"bench":                  {"*"},
 }

@@ -121,9 +121,11 @@ func (c *call) run(p *Plugin) {
 	if c.stdin != nil {
 		c.settle()
 	}
-	err = c.judge(err)
-	c.cancel(err)
+	if err = c.judge(err); err != nil {
+		c.cancel(err) // what is open is torn down, so that nobody takes it for whole
+	}
 	i.end()
+	c.cancel(nil)
 	c.mu.Lock()
 	c.err = err
 	c.mu.Unlock()
