@@ -56,7 +56,7 @@ func TestWords(t *testing.T) {
 	}
 }
 
-func TestResolve(t *testing.T) {
+func TestResolveCapabilities(t *testing.T) {
 	c := parse(t, `{"tcp":["{host}:{port}","{servers}","{gone}:1"],"http":["{url}"],"read":["{dir}/sub"]}`)
 	got, err := c.Resolve(shield.Endpoint(`{"host":"::1","port":5432,"servers":"a:1, redis://b/0","url":"https://u:p@h/x?q","dir":"/srv/../etc/."}`))
 	if err != nil {
@@ -74,7 +74,7 @@ func TestResolve(t *testing.T) {
 }
 
 // A host with a colon in it must not move the border between host and port.
-func TestResolveInjection(t *testing.T) {
+func TestResolveCapabilitiesInjection(t *testing.T) {
 	c, err := parse(t, `{"tcp":["{host}:5432"]}`).Resolve(shield.Endpoint(`{"host":"evil:22"}`))
 	if err != nil || c.MayDial("evil:22") || c.MayDial("evil:5432") {
 		t.Errorf("%+v, %v", c, err)
@@ -155,7 +155,7 @@ func TestGrantJSON(t *testing.T) {
 	}
 }
 
-func FuzzParseInfo(f *testing.F) {
+func FuzzParseCapabilities(f *testing.F) {
 	f.Add([]byte(`{"name":"x","author":"a","version":"1","features":{"target":"yes","store":"no"},"capabilities":{"tcp":["{host}:{port}"]}}`))
 	f.Add([]byte(`{"name":"x","features":{"target":"yes","store":"no"},"fields":[{"mode":"both","name":"a","type":"enum","enum":["x"]}],"capabilities":[]}`))
 	f.Fuzz(func(_ *testing.T, data []byte) {
