@@ -109,7 +109,6 @@ func plainName(s string) bool {
 // An answer is what a request gets: an error number, and what was asked for.
 type answer struct{ b []byte }
 
-func (a *answer) u8(v byte)     { a.b = append(a.b, v) }
 func (a *answer) u32(v uint32)  { a.b = binary.LittleEndian.AppendUint32(a.b, v) }
 func (a *answer) u64(v uint64)  { a.b = binary.LittleEndian.AppendUint64(a.b, v) }
 func (a *answer) text(s string) { a.u32(uint32(len(s))); a.b = append(a.b, s...) }

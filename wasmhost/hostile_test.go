@@ -78,7 +78,7 @@ func TestHostileMemory(t *testing.T) {
 
 func TestHostileCrash(t *testing.T) {
 	for _, tt := range []struct{ language, do, want string }{
-		{"hostile.c", "recurse", "out of bounds"},
+		{"hostile.c", "recurse", ""}, // the stack runs into the data: what happens first may differ
 		{"hostile.c", "unreachable", "unreachable"},
 		{"hostile.c", "late", "writing after the end failed"},
 		{"hostile", "panic", "on purpose"},
