@@ -18,11 +18,13 @@ help: ## List the targets
 shield: ## Build shieldd, shield-agent, shield-schema and shield into bin/
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ $(PROGRAMS:%=./cmd/%)
 
-plugin plugins: ## Build the bundled plugins, as executables, into bin/plugins/
-	@mkdir -p $(BIN)/plugins
+plugin plugins: ## Build the bundled plugins: as Wasm into the programs, as executables into bin/plugins/
+	@mkdir -p $(BIN)/plugins $(BIN)/wasm
 	@for d in plugins-wasm/*/main.go; do n=$$(basename $$(dirname $$d)); \
 		echo "building plugin $$n"; \
-		CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(BIN)/plugins/$$n ./plugins-wasm/$$n || exit 1; done
+		CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(BIN)/plugins/$$n ./plugins-wasm/$$n && \
+		GOOS=wasip1 GOARCH=wasm $(GO) build -trimpath -ldflags '-s -w' -o $(BIN)/wasm/$$n.wasm ./plugins-wasm/$$n && \
+		$(GO) run ./internal/bundled/pack $(BIN)/wasm/$$n.wasm internal/bundled/dist/$$n.wasm.zst || exit 1; done
 
 test tests: deps lint ## Install what the tests need, then lint and run all tests with the race detector
 	$(GO) test -race -timeout 20m ./...

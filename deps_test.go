@@ -39,6 +39,8 @@ var allowed = map[string][]string{
 	"agent":                  {"", "plugin"},
 	"server":                 {"", "plugin"},
 	"daemon":                 {"*"},
+	"internal/bundled":       {},
+	"internal/bundled/pack":  {},
 	"internal/calling":       {"", "plugin", "plugin/pdk"},
 	"internal/keyring":       {""},
 	"internal/treecmp":       {},

@@ -157,6 +157,9 @@ type RunService interface {
 	StartRun(ctx context.Context, r *Run, t *Task) error
 	// EndRun sets the outcome and reason of a run that has not ended.
 	EndRun(ctx context.Context, uuid string, s RunStatus, reason string) error
+	// WithdrawRun forgets a due run that its schedule, since changed, no
+	// longer expects. It returns Conflict if the run was started or has ended.
+	WithdrawRun(ctx context.Context, uuid string) error
 	Runs(ctx context.Context, f Filter) ([]*Run, error)
 }
 

@@ -122,7 +122,7 @@ func checkObject(text []byte) error {
 		return syntaxError(text, err)
 	}
 	if tok != json.Delim('{') {
-		return FieldErrorf("endpoint", "must be a JSON object like {\"base_dir\": \"/srv\"}, not %T", tok)
+		return FieldErrorf("endpoint", "must be a JSON object like {\"base_dir\": \"/srv\"}")
 	}
 	seen := map[string]bool{}
 	for d.More() {

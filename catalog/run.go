@@ -154,6 +154,24 @@ func (db *DB) EndRun(ctx context.Context, uuid string, s shield.RunStatus, reaso
 	})
 }
 
+// WithdrawRun implements shield.RunService.
+func (db *DB) WithdrawRun(ctx context.Context, uuid string) error {
+	return db.write(ctx, "catalog.WithdrawRun", func(ctx context.Context, tx bun.Tx) error {
+		if uuid == "" {
+			return notFound("run", uuid)
+		}
+		r, err := findRun(ctx, tx, &shield.Run{UUID: uuid})
+		if err != nil {
+			return err
+		}
+		if r.Status != shield.RunDue {
+			return ended(r)
+		}
+		_, err = tx.NewDelete().Table("runs").Where("uuid = ?", r.UUID).Exec(ctx)
+		return err
+	})
+}
+
 // endRunOf ends the run that a task belongs to, if there is one.
 func endRunOf(ctx context.Context, tx bun.Tx, task string, o shield.Outcome) error {
 	status := shield.RunFailed

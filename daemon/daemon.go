@@ -215,7 +215,8 @@ func (d *Daemon) Scheduler() shield.Scheduler { return d.scheduler }
 // tasks, grace for those that run, then they are canceled and clean up.
 // Run closes the daemon.
 func (d *Daemon) Run(ctx context.Context, grace time.Duration) error {
-	if err := d.scheduler.Start(ctx); err != nil {
+	// Being told to stop meanwhile is no failure of starting.
+	if err := d.scheduler.Start(context.WithoutCancel(ctx)); err != nil {
 		return errors.Join(err, d.Close())
 	}
 	d.config.Log.Info("shield is ready", "api", d.URL(), "data", d.config.Data, "plugins", d.plugins.Names())

@@ -55,6 +55,8 @@ func (s *Scheduler) begin(t *shield.Task, leave func()) {
 	l := newLive(cancel)
 	s.mu.Lock()
 	s.live[t.UUID] = l
+	close(s.begun)
+	s.begun = make(chan struct{})
 	s.mu.Unlock()
 	s.tasks.Go(func() {
 		s.execute(ctx, t, l)

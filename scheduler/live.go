@@ -78,13 +78,7 @@ func (l *live) wait(ctx context.Context, after int, d time.Duration) {
 	if d <= 0 || l.lines.count() > after {
 		return
 	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-news:
-	case <-t.C:
-	}
+	pause(ctx, news, d)
 }
 
 // Bounds of a task's log: so many bytes are kept of its beginning and of its

@@ -132,6 +132,17 @@ func (s *Scheduler) fillPurge(ctx context.Context, t *shield.Task, r shield.Requ
 	if a.Status == shield.ArchivePurged {
 		return shield.Errorf(shield.Conflict, "", "archive %s is purged already: %s", a.UUID, a.PurgeReason)
 	}
+	open, err := s.catalog.Tasks(ctx, shield.Filter{
+		Op: shield.OpPurge, Store: a.Store, Statuses: []string{string(shield.TaskPending), string(shield.TaskRunning)},
+	})
+	if err != nil {
+		return err
+	}
+	for _, o := range open {
+		if o.Archive == a.UUID {
+			return shield.Errorf(shield.Conflict, "", "archive %s is being purged already, by task %s", a.UUID, o.UUID)
+		}
+	}
 	if r.Reason == "" {
 		r.Reason = "deleted by " + t.Owner
 	}

@@ -71,8 +71,9 @@ func NextRun(sch *shield.Schedule, t time.Time) (time.Time, error) {
 	return spec.Next(t, loc).UTC(), nil
 }
 
-// plan makes sure that each job that is not paused has its next run
-// recorded, and that runs which no schedule expects any more are skipped.
+// plan makes sure that each job has its next run recorded, and withdraws
+// those that no schedule expects any more. The runs of a paused job are
+// recorded too: they are skipped when they are due.
 func (s *Scheduler) plan(ctx context.Context, now time.Time) error {
 	jobs, err := s.catalog.Jobs(ctx, shield.Filter{})
 	if err != nil {
@@ -111,14 +112,8 @@ func (s *Scheduler) dueRuns(ctx context.Context) (map[string]*shield.Run, error)
 // planJob compares the run that is recorded with the one that the schedule
 // wants.
 func (s *Scheduler) planJob(ctx context.Context, j *shield.Job, r *shield.Run, now time.Time) error {
-	if r != nil && (!r.DueAt.After(now) && !j.Paused) {
+	if r != nil && !r.DueAt.After(now) {
 		return nil // overdue: startDue takes it, then plans the next
-	}
-	if j.Paused {
-		if r == nil {
-			return nil
-		}
-		return s.catalog.EndRun(ctx, r.UUID, shield.RunSkipped, "the job is paused")
 	}
 	next, err := s.nextRun(ctx, j, now)
 	if err != nil {
@@ -128,7 +123,7 @@ func (s *Scheduler) planJob(ctx context.Context, j *shield.Job, r *shield.Run, n
 		return nil
 	}
 	if r != nil {
-		if err := s.catalog.EndRun(ctx, r.UUID, shield.RunSkipped, "the schedule was changed"); err != nil {
+		if err := s.catalog.WithdrawRun(ctx, r.UUID); err != nil {
 			return err
 		}
 	}
@@ -187,9 +182,6 @@ func (s *Scheduler) startRun(ctx context.Context, r *shield.Run, now time.Time) 
 	}
 	if err := s.startOrSkip(ctx, j, r); err != nil {
 		return err
-	}
-	if j.Paused {
-		return nil
 	}
 	if err := s.recordMissed(ctx, j, r.DueAt, now); err != nil {
 		return err
@@ -256,10 +248,33 @@ func (s *Scheduler) expire(ctx context.Context, now time.Time) error {
 		if err := s.catalog.UpdateArchive(ctx, a); err != nil {
 			return err
 		}
-		r := shield.Request{Op: shield.OpPurge, Archive: a.UUID, Reason: "expired " + a.ExpiresAt.UTC().Format(time.RFC3339)}
-		if _, err := s.Submit(ctx, r); err != nil {
+		if err := s.purge(ctx, a, "expired "+a.ExpiresAt.UTC().Format(time.RFC3339)); err != nil {
+			return err
+		}
+	}
+	return s.resumePurges(ctx)
+}
+
+// resumePurges queues the purge of archives that are to go and for which
+// none is queued: the process that meant to do it died, or it was canceled.
+func (s *Scheduler) resumePurges(ctx context.Context) error {
+	going, err := s.catalog.Archives(ctx, shield.Filter{Statuses: []string{string(shield.ArchiveExpired), string(shield.ArchivePurging)}})
+	if err != nil {
+		return err
+	}
+	for _, a := range going {
+		if err := s.purge(ctx, a, a.PurgeReason); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// purge queues the purge of an archive unless that is done already.
+func (s *Scheduler) purge(ctx context.Context, a *shield.Archive, reason string) error {
+	_, err := s.Submit(ctx, shield.Request{Op: shield.OpPurge, Archive: a.UUID, Reason: reason})
+	if errors.Is(err, shield.Conflict) {
+		return nil
+	}
+	return err
 }

@@ -63,6 +63,7 @@ type Scheduler struct {
 	halt    context.CancelCauseFunc
 	running context.Context // the parent of every task
 	live    map[string]*live
+	begun   chan struct{} // closed when the next task begins
 }
 
 var _ shield.Scheduler = (*Scheduler)(nil)
@@ -72,7 +73,7 @@ func New(catalog shield.Catalog, runner shield.Runner, opts *Options) *Scheduler
 	s := &Scheduler{
 		catalog: catalog, runner: runner,
 		wake: make(chan struct{}, 1), replan: make(chan struct{}, 1),
-		live: map[string]*live{},
+		live: map[string]*live{}, begun: make(chan struct{}),
 	}
 	if opts != nil {
 		s.opts = *opts
@@ -188,33 +189,39 @@ func (s *Scheduler) Cancel(ctx context.Context, uuid string) error {
 // Follow returns a task and its log from line number after on; see
 // shield.Scheduler.
 func (s *Scheduler) Follow(ctx context.Context, uuid string, after int, wait time.Duration) (*shield.Task, []string, int, error) {
-	s.mu.Lock()
-	l := s.live[uuid]
-	s.mu.Unlock()
-	if l != nil {
-		l.wait(ctx, after, wait)
+	until := time.Now().Add(wait)
+	for {
+		s.mu.Lock()
+		l, begun := s.live[uuid], s.begun
+		s.mu.Unlock()
+		if l != nil {
+			l.wait(ctx, after, time.Until(until))
+		}
+		t, err := s.catalog.Task(ctx, uuid)
+		if err != nil {
+			return nil, nil, 0, err
+		}
+		if l != nil && !t.Status.Final() {
+			lines, next := l.lines.from(after)
+			t.Progress = l.current()
+			return t, lines, next, nil
+		}
+		lines, next := splitLog(t.Log, after)
+		left := time.Until(until)
+		if len(lines) > 0 || t.Status.Final() || left <= 0 || ctx.Err() != nil {
+			return t, lines, next, nil
+		}
+		// It waits for its turn, or runs elsewhere.
+		pause(ctx, begun, min(left, time.Second))
 	}
-	t, err := s.catalog.Task(ctx, uuid)
-	if err != nil {
-		return nil, nil, 0, err
-	}
-	if l != nil && !t.Status.Final() {
-		lines, next := l.lines.from(after)
-		t.Progress = l.current()
-		return t, lines, next, nil
-	}
-	lines, next := splitLog(t.Log, after)
-	if len(lines) == 0 && t.Status == shield.TaskPending {
-		pause(ctx, min(wait, 50*time.Millisecond))
-	}
-	return t, lines, next, nil
 }
 
-func pause(ctx context.Context, d time.Duration) {
+func pause(ctx context.Context, news <-chan struct{}, d time.Duration) {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-ctx.Done():
+	case <-news:
 	case <-t.C:
 	}
 }

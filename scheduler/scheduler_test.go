@@ -305,6 +305,28 @@ func TestPurgeIsTriedAgain(t *testing.T) {
 	})
 }
 
+// TestPurgeIsResumed: an archive that is to go, with no task for it, as a
+// crash between the two leaves it.
+func TestPurgeIsResumed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, "daily 4:00")
+		w.start(scheduler.Options{})
+		defer w.stop()
+		backup := w.ended(w.submit(shield.Request{Op: shield.OpBackup, Job: "nightly"}).UUID)
+		a := must[*shield.Archive](t)(w.catalog.Archive(t.Context(), backup.Archive))
+		a.Status, a.PurgeReason = shield.ArchivePurging, "no room"
+		must[any](t)(nil, w.catalog.UpdateArchive(t.Context(), a))
+		time.Sleep(time.Minute)
+		a = must[*shield.Archive](t)(w.catalog.Archive(t.Context(), backup.Archive))
+		if a.Status != shield.ArchivePurged || a.PurgeReason != "no room" {
+			t.Errorf("got %s because %q", a.Status, a.PurgeReason)
+		}
+		if n := len(w.tasks(shield.Filter{Op: shield.OpPurge})); n != 1 {
+			t.Errorf("%d purges, want 1", n)
+		}
+	})
+}
+
 // TestScheduleRuns lives through two days of a daily job.
 func TestScheduleRuns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -362,6 +384,44 @@ func TestPausedJobsAndChangedSchedules(t *testing.T) {
 			t.Errorf("%d runs in two hours, want 4", n)
 		}
 	})
+}
+
+// TestChangesTakenBack: pausing and unpausing, or changing a schedule and
+// changing it back, must not lose the next run.
+func TestChangesTakenBack(t *testing.T) {
+	for name, change := range map[string]func(w *world, back bool){
+		"pause": func(w *world, back bool) {
+			j := must[*shield.Job](w.t)(w.catalog.Job(w.t.Context(), "nightly"))
+			j.Paused = !back
+			must[any](w.t)(nil, w.catalog.UpdateJob(w.t.Context(), j))
+		},
+		"schedule": func(w *world, back bool) {
+			s := must[*shield.Schedule](w.t)(w.catalog.Schedule(w.t.Context(), "nightly"))
+			s.Timespec = "every 45 minutes"
+			if back {
+				s.Timespec = "hourly at :30"
+			}
+			must[any](w.t)(nil, w.catalog.UpdateSchedule(w.t.Context(), s))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, "hourly at :30")
+				w.start(scheduler.Options{})
+				defer w.stop()
+				for _, back := range []bool{false, true} {
+					change(w, back)
+					w.sched.Changed()
+					time.Sleep(5 * time.Second)
+				}
+				time.Sleep(time.Hour)
+				synctest.Wait()
+				if n := len(w.runs(shield.RunSucceeded)); n != 1 {
+					t.Errorf("%d runs in an hour, want 1", n)
+				}
+			})
+		})
+	}
 }
 
 func TestOverlapIsSkipped(t *testing.T) {

@@ -290,7 +290,7 @@ func (c *Client) Wait(ctx context.Context, uuid string, seen func(*FollowAnswer)
 
 // followPause is how long Wait waits after an answer that came at once and
 // had no new line.
-const followPause = 200 * time.Millisecond
+const followPause = 10 * time.Millisecond
 
 func pause(ctx context.Context, d time.Duration) {
 	t := time.NewTimer(d)

@@ -14,6 +14,7 @@ func testRuns(t *testing.T, open func(t testing.TB) shield.Catalog) {
 	t.Run("Record", func(t *testing.T) { testRecordRun(t, newFixture(t, open)) })
 	t.Run("Start", func(t *testing.T) { testStartRun(t, newFixture(t, open)) })
 	t.Run("End", func(t *testing.T) { testEndRun(t, newFixture(t, open)) })
+	t.Run("Withdraw", func(t *testing.T) { testWithdrawRun(t, newFixture(t, open)) })
 	t.Run("Filter", func(t *testing.T) { testRunFilter(t, newFixture(t, open)) })
 }
 
@@ -54,6 +55,17 @@ func testRecordRun(t *testing.T, f *fixture) {
 	} {
 		wantCode(t, f.RecordRun(f.ctx, &test.run), test.code, test.field)
 	}
+}
+
+func testWithdrawRun(t *testing.T, f *fixture) {
+	run := &shield.Run{Job: f.job.UUID, DueAt: epoch()}
+	must(t, f.RecordRun(f.ctx, run))
+	must(t, f.WithdrawRun(f.ctx, run.UUID))
+	wantCode(t, f.WithdrawRun(f.ctx, run.UUID), shield.NotFound, "")
+	must(t, f.RecordRun(f.ctx, &shield.Run{Job: f.job.UUID, DueAt: epoch()}))
+	ended := &shield.Run{Job: f.job.UUID, DueAt: epoch().Add(time.Hour), Status: shield.RunSkipped}
+	must(t, f.RecordRun(f.ctx, ended))
+	wantCode(t, f.WithdrawRun(f.ctx, ended.UUID), shield.Conflict, "status")
 }
 
 func testStartRun(t *testing.T, f *fixture) {

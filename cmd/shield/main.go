@@ -160,7 +160,15 @@ func usageError(err error) error {
 			names = append(names, c.Name)
 		}
 	}
-	return shield.Errorf(shield.Invalid, "", "%s: expected one of %s", node.FullPath(), strings.Join(names, ", "))
+	return shield.Errorf(shield.Invalid, "", "%s: expected one of %s", path(node), strings.Join(names, ", "))
+}
+
+// path is how a command is called, without its synonyms.
+func path(n *kong.Node) string {
+	if n.Parent == nil {
+		return n.Name
+	}
+	return path(n.Parent) + " " + n.Name
 }
 
 // given are the flags on the command line.

@@ -40,6 +40,7 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("PATH", e.Getenv("PATH")+string(os.PathListSeparator)+bin)
+			e.Setenv("GORACE", "atexit_sleep_ms=0") // each shield would sleep a second
 			d := &daemon{}
 			e.Values[daemonKey{}] = d
 			e.Defer(d.kill)

@@ -60,3 +60,48 @@ func (z *lazy) OpenStore(ctx context.Context, e shield.Endpoint, log plugin.Log)
 	}
 	return o.OpenStore(ctx, e, log)
 }
+
+// pending stands for a bundled plugin until it is installed.
+type pending struct {
+	registry *plugin.Registry
+	name     string
+	ready    chan struct{}
+	err      error // valid when ready is closed
+}
+
+var _ plugin.Opener = (*pending)(nil)
+
+func (p *pending) wait(ctx context.Context) error {
+	select {
+	case <-p.ready:
+		return p.err
+	case <-ctx.Done():
+		return shield.Errorf(shield.Unavailable, "", "the plugin %s is still being compiled: %w", p.name, context.Cause(ctx))
+	}
+}
+
+// Info waits for the plugin and asks it.
+func (p *pending) Info(ctx context.Context) (plugin.Info, error) {
+	if err := p.wait(ctx); err != nil {
+		return plugin.Info{}, err
+	}
+	return p.registry.Info(ctx, p.name)
+}
+
+// OpenTarget waits for the plugin and opens a target of it.
+func (p *pending) OpenTarget(ctx context.Context, e shield.Endpoint, log plugin.Log) (plugin.Target, error) {
+	if err := p.wait(ctx); err != nil {
+		return nil, err
+	}
+	t, _, err := p.registry.OpenTarget(ctx, p.name, e, log)
+	return t, err
+}
+
+// OpenStore waits for the plugin and opens a store of it.
+func (p *pending) OpenStore(ctx context.Context, e shield.Endpoint, log plugin.Log) (plugin.Store, error) {
+	if err := p.wait(ctx); err != nil {
+		return nil, err
+	}
+	s, _, err := p.registry.OpenStore(ctx, p.name, e, log)
+	return s, err
+}

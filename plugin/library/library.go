@@ -14,6 +14,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -36,7 +37,8 @@ type Library struct {
 	sandbox  Sandbox
 	registry *plugin.Registry
 
-	mu sync.Mutex // held while the set of modules changes
+	mu      sync.Mutex // held while the set of modules changes
+	pending sync.WaitGroup
 }
 
 // Open opens the library in a folder, which is made if it is not there, and
@@ -140,6 +142,14 @@ func (l *Library) current(ctx context.Context, name string) (*shield.Module, err
 // its info, without any capability. An empty name stands for the plugin's
 // own.
 func (l *Library) Inspect(ctx context.Context, name string, module []byte) (*plugin.Proposal, error) {
+	p, err := l.describe(ctx, name, module)
+	if err != nil {
+		return nil, err
+	}
+	return p, l.checkFree(p)
+}
+
+func (l *Library) describe(ctx context.Context, name string, module []byte) (*plugin.Proposal, error) {
 	if len(module) > ModuleLimit {
 		return nil, shield.Errorf(shield.Invalid, "plugin", "the module has %d bytes: at most %d are allowed", len(module), ModuleLimit)
 	}
@@ -162,20 +172,16 @@ func (l *Library) Inspect(ctx context.Context, name string, module []byte) (*plu
 	if err != nil {
 		return nil, err
 	}
-	if current == nil && l.taken(name) {
-		return nil, &shield.Error{Code: shield.Conflict, Field: "name", Message: fmt.Sprintf("%q is the name of a plugin that is not a module: choose another", name)}
-	}
 	return plugin.NewProposal(name, info, current)
 }
 
-// taken reports whether a name stands for a plugin that is no module of ours.
-func (l *Library) taken(name string) bool {
-	for _, n := range l.registry.Names() {
-		if n == name {
-			return true
-		}
+// checkFree returns Conflict if a name that would be new stands for a plugin
+// that is no module of ours.
+func (l *Library) checkFree(p *plugin.Proposal) error {
+	if p.Replaces == "" && slices.Contains(l.registry.Names(), p.Name) {
+		return &shield.Error{Code: shield.Conflict, Field: "name", Message: fmt.Sprintf("%q is the name of a plugin that is not a module: choose another", p.Name)}
 	}
-	return false
+	return nil
 }
 
 // Install makes a module the current version of its plugin. What it asks for
@@ -279,13 +285,34 @@ func (l *Library) Bundle(ctx context.Context, name, digest string, load func() (
 	if err != nil {
 		return err
 	}
-	p, err := l.Inspect(ctx, name, module)
+	p, err := l.describe(ctx, name, module)
 	if err != nil {
 		return err
 	}
 	_, err = l.install(ctx, p, module, true)
 	return err
 }
+
+// BundleSoon is Bundle in the background, since compiling a module takes a
+// second or two. Who uses the plugin before that is done waits for it.
+func (l *Library) BundleSoon(ctx context.Context, name, digest string, load func() ([]byte, error)) error {
+	current, err := l.current(ctx, name)
+	if err != nil || (current != nil && (current.Digest == digest || !current.Bundled)) {
+		return err
+	}
+	p := &pending{registry: l.registry, name: name, ready: make(chan struct{})}
+	if current == nil {
+		l.registry.Replace(name, p)
+	}
+	l.pending.Go(func() {
+		defer close(p.ready)
+		p.err = l.Bundle(ctx, name, digest, load)
+	})
+	return nil
+}
+
+// Wait waits for what BundleSoon began.
+func (l *Library) Wait() { l.pending.Wait() }
 
 // Grant replaces the grant of a plugin. The zero grant revokes everything.
 func (l *Library) Grant(ctx context.Context, name string, grant plugin.Grant) error {

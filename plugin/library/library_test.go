@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/shieldhq/shield"
 	"github.com/shieldhq/shield/catalog"
@@ -312,5 +313,40 @@ func TestInspectRefuses(t *testing.T) {
 		if _, err := f.Inspect(t.Context(), c.name, c.module); !errors.Is(err, c.want) {
 			t.Errorf("%q, %.20q: %v, want %s", c.name, c.module, err, c.want)
 		}
+	}
+}
+
+func TestBundleSoon(t *testing.T) {
+	f := newFixture(t)
+	ctx := t.Context()
+	m := module(t, "1", asks)
+	p, err := f.Inspect(ctx, "", m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	release := make(chan struct{})
+	load := func() ([]byte, error) { <-release; return m, nil }
+	if err := f.BundleSoon(ctx, "db", p.Digest, load); err != nil {
+		t.Fatal(err)
+	}
+	if names := f.registry.Names(); len(names) != 1 {
+		t.Errorf("while it is compiled there are %q", names)
+	}
+	time.AfterFunc(10*time.Millisecond, func() { close(release) })
+	if _, info, err := f.registry.OpenStore(ctx, "db", shield.Endpoint(`{"name":"x"}`), nil); err != nil || info.Version != "1" {
+		t.Errorf("who comes early gets version %q, %v", info.Version, err)
+	}
+	f.Wait()
+	f.reopen()
+	if err := f.BundleSoon(ctx, "db", p.Digest, func() ([]byte, error) { panic("it is installed already") }); err != nil {
+		t.Fatal(err)
+	}
+	f.Wait()
+	failing := func() ([]byte, error) { return nil, errors.New("no such module") }
+	if err := f.BundleSoon(ctx, "other", p.Digest, failing); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.registry.Info(ctx, "other"); err == nil || !strings.Contains(err.Error(), "no such module") {
+		t.Errorf("a plugin that cannot be bundled: %v", err)
 	}
 }

@@ -1,0 +1,45 @@
+// Command pack compresses a plugin module for package bundled:
+//
+//	pack MODULE.wasm DIR/NAME.wasm.zst
+//
+// It writes the module's digest beside it.
+package main
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+func main() {
+	if len(os.Args) != 3 || !strings.HasSuffix(os.Args[2], ".wasm.zst") {
+		fmt.Fprintln(os.Stderr, "usage: pack MODULE.wasm DIR/NAME.wasm.zst")
+		os.Exit(2)
+	}
+	if err := pack(os.Args[1], os.Args[2]); err != nil {
+		fmt.Fprintln(os.Stderr, "pack:", err)
+		os.Exit(1)
+	}
+}
+
+func pack(from, to string) error {
+	module, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	e, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedBestCompression), zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		return err
+	}
+	packed := e.EncodeAll(module, nil)
+	digest := fmt.Sprintf("sha256:%x\n", sha256.Sum256(module))
+	return errors.Join(
+		e.Close(),
+		os.WriteFile(to, packed, 0o644),
+		os.WriteFile(strings.TrimSuffix(to, ".wasm.zst")+".sha256", []byte(digest), 0o644),
+	)
+}
