@@ -49,6 +49,7 @@ var allowed = map[string][]string{
 	"cmd/shield":             {"", "internal/version", "plugin", "plugin/exec", "plugin/plugintest", "server", "wasmhost"},
 	"cmd/shield-agent":       {"*"},
 	"cmd/shield-schema":      {"catalog", "internal/version"},
+	"examples/target-go":     {"", "plugin", "plugin/pdk"},
 	"examples/plugin-sh":     {},
 	"examples/quickstart":    {"", "server", "internal/treecmp"},
 	"bench":                  {"*"},

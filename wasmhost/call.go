@@ -21,6 +21,7 @@ type call struct {
 	op       string
 	request  *calling.Request
 	instance *instance
+	caller   context.Context
 	ctx      context.Context // of the guest; its cause is why the call was stopped
 	cancel   context.CancelCauseFunc
 	stdin    *ring // nil if there is no input
@@ -47,6 +48,7 @@ func (p *Plugin) start(ctx context.Context, r *calling.Request, name string, rt 
 		ctx, expire = context.WithTimeoutCause(ctx, limit,
 			shield.Errorf(shield.TimedOut, "", "the grant allows a call %s", limit))
 	}
+	c.caller = ctx
 	c.ctx, c.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	i, err := p.instance(c, name, rt)
 	if err != nil {
@@ -102,7 +104,7 @@ func (c *call) feed() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
-	case c.cause != nil || c.ctx.Err() != nil:
+	case c.cause != nil || c.caller.Err() != nil: // an end that comes with a cancellation proves nothing
 	case err == nil:
 		c.stdin.finish(io.EOF)
 	case !c.done:
@@ -121,9 +123,11 @@ func (c *call) run(p *Plugin) {
 	if c.stdin != nil {
 		c.settle()
 	}
-	err = c.judge(err)
-	c.cancel(err)
+	if err = c.judge(err); err != nil {
+		c.cancel(err) // what is open is torn down, so that nobody takes it for whole
+	}
 	i.end()
+	c.cancel(nil)
 	c.mu.Lock()
 	c.err = err
 	c.mu.Unlock()
@@ -198,7 +202,7 @@ func (c *call) judge(err error) error {
 
 // exitError returns the error of a guest that ended badly.
 func (c *call) exitError(err error) error {
-	status, how := -1, err.Error()
+	status, how := -1, trap(err)
 	var exit *sys.ExitError
 	var answer *answerError
 	switch {
@@ -206,8 +210,6 @@ func (c *call) exitError(err error) error {
 		status, how = int(exit.ExitCode()), fmt.Sprintf("exit status %d", exit.ExitCode())
 	case errors.As(err, &answer):
 		status, how = answer.status, answer.Error()
-	default:
-		how = trap(err)
 	}
 	if b := c.instance.memory; b.refused.Load() {
 		how += fmt.Sprintf(" (the plugin wanted more memory than the %s that it may have)", plugin.Size(b.limit))

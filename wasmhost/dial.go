@@ -185,10 +185,11 @@ func (l *link) run(i *instance, dial func(context.Context) (net.Conn, error)) {
 
 // closeConn closes the connection once it is not used any more.
 func (l *link) closeConn(conn net.Conn, sent <-chan struct{}) {
-	defer func() { _ = conn.Close() }()
+	defer func() { _ = conn.Close() }() // once more does no harm
 	select {
 	case <-l.closed:
 	case <-l.ctx.Done():
+		reset(conn)
 		return
 	}
 	t := time.NewTimer(linger)
@@ -197,6 +198,18 @@ func (l *link) closeConn(conn net.Conn, sent <-chan struct{}) {
 	case <-sent:
 	case <-l.ctx.Done():
 	case <-t.C:
+	}
+}
+
+// reset makes the connection end in an error for the other side: it must not
+// take what it got from a guest that was stopped for the whole.
+func reset(conn net.Conn) {
+	if s, ok := conn.(secured); ok {
+		conn = s.NetConn()
+	}
+	if c, ok := conn.(*net.TCPConn); ok {
+		_ = c.SetLinger(0) // closing tells the rest
+		_ = c.Close()
 	}
 }
 

@@ -43,8 +43,11 @@ func TestMain(m *testing.M) {
 // guest returns a module made of testdata/name: a folder of Go or a file of C.
 func guest(t testing.TB, name string) []byte {
 	t.Helper()
-	if strings.HasSuffix(name, ".c") {
-		needClang(t)
+	switch filepath.Ext(name) {
+	case ".c":
+		need(t, "clang, lld, wasi-libc and libclang-rt-dev-wasm32", "/usr/include/wasm32-wasi", "/usr/bin/clang")
+	case ".rs":
+		need(t, "rustc and libstd-rust-dev-wasm32", "/usr/lib/rustlib/wasm32-wasi", debianRust)
 	}
 	guests.Lock()
 	defer guests.Unlock()
@@ -65,9 +68,14 @@ func build(name, out string) built {
 		source = name
 	}
 	var cmd *exec.Cmd
-	if strings.HasSuffix(name, ".c") {
+	switch {
+	case strings.HasSuffix(name, ".rs"):
+		cmd = exec.Command(debianRust, "--target", "wasm32-wasi", "-O", "-C", "linker=wasm-ld", "-o", out, source)
+	case strings.HasSuffix(name, "extism.c"):
+		cmd = exec.Command("clang", "--target=wasm32-wasi", "-O2", "-Wall", "-Werror", "-mexec-model=reactor", "-o", out, source)
+	case strings.HasSuffix(name, ".c"):
 		cmd = exec.Command("clang", "--target=wasm32-wasi", "-O2", "-Wall", "-Werror", "-Itestdata", "-o", out, source)
-	} else {
+	default:
 		cmd = exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", out, "./"+source)
 		cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0")
 	}
@@ -79,20 +87,22 @@ func build(name, out string) built {
 	return built{module, err, ""}
 }
 
-// needClang skips where C cannot be compiled to WebAssembly; where that is
-// promised it fails.
-func needClang(t testing.TB) {
+// debianRust is named in full, since another one may come first and lack the
+// target.
+const debianRust = "/usr/bin/rustc"
+
+// need skips where a compiler is missing; where that is promised it fails.
+func need(t testing.TB, packages string, files ...string) {
 	t.Helper()
-	if _, err := os.Stat("/usr/include/wasm32-wasi"); err == nil {
-		if _, err := exec.LookPath("clang"); err == nil {
-			return
+	for _, f := range files {
+		if _, err := os.Stat(f); err == nil {
+			continue
 		}
+		if os.Getenv("CI") == "true" {
+			t.Fatalf("Debian's %s are wanted", packages)
+		}
+		t.Skipf("Debian's %s are wanted", packages)
 	}
-	const text = "clang, lld, wasi-libc and libclang-rt-dev-wasm32 are wanted"
-	if os.Getenv("CI") == "true" {
-		t.Fatal(text)
-	}
-	t.Skip(text)
 }
 
 // cacheDir is one for all tests, so that each guest is compiled once.

@@ -48,7 +48,6 @@ type instance struct {
 	mounts        []*mount
 	transport     *http.Transport // made by the first HTTP request
 	dialer        *net.Dialer
-	buffer        []byte // of copy, for handles without a ring
 	memory        *budget
 
 	mu      sync.Mutex

@@ -1,6 +1,9 @@
 package pdk
 
-import "io"
+import (
+	"context"
+	"io"
+)
 
 // A carrier of a host stream, wrapped or not.
 type hosted interface{ stream() *hostStream }
@@ -44,4 +47,25 @@ func copyOnHost(dst io.Writer, src io.Reader) (n int64, done bool, err error) {
 		err = in.moved(n, err)
 	}
 	return n, true, err
+}
+
+// moved takes note of bytes that went by without Read.
+func (i *input) moved(n int64, err error) error {
+	i.n += n
+	if err := i.failed(err); err != nil {
+		return err
+	}
+	i.ended = true
+	return nil
+}
+
+// moved takes note of how bytes went by without Write.
+func (o *output) moved(err error) error {
+	if o.err == nil && o.ctx.Err() != nil {
+		o.err = context.Cause(o.ctx)
+	}
+	if o.err == nil {
+		o.err = err
+	}
+	return o.err
 }
