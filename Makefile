@@ -10,12 +10,12 @@ ARGS ?=
 
 .PHONY: all help shield plugin plugins test tests race coverage report lint vuln generate quickstart bench fixme fixmes deps clean
 
-all: tests shield plugins ## Run the tests and build every binary (default)
+all: tests shield ## Run the tests and build every binary (default)
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z ]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-shield: ## Build shieldd, shield-agent, shield-schema and shield into bin/
+shield: plugins ## Build shieldd, shield-agent, shield-schema and shield into bin/
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ $(PROGRAMS:%=./cmd/%)
 
 plugin plugins: ## Build the bundled plugins: as Wasm into the programs, as executables into bin/plugins/
@@ -26,13 +26,13 @@ plugin plugins: ## Build the bundled plugins: as Wasm into the programs, as exec
 		GOOS=wasip1 GOARCH=wasm $(GO) build -trimpath -ldflags '-s -w' -o $(BIN)/wasm/$$n.wasm ./plugins-wasm/$$n && \
 		$(GO) run ./internal/bundled/pack $(BIN)/wasm/$$n.wasm internal/bundled/dist/$$n.wasm.zst || exit 1; done
 
-test tests: deps lint ## Install what the tests need, then lint and run all tests with the race detector
+test tests: deps plugins lint ## Install what the tests need, build the plugins, lint, run all tests with the race detector
 	$(GO) test -race -timeout 20m ./...
 
-race: ## Run the tests with the race detector, without set-up
+race: plugins ## Run the tests with the race detector, without set-up
 	$(GO) test -race -timeout 20m ./...
 
-coverage: ## Run the tests and print the coverage of each package
+coverage: plugins ## Run the tests and print the coverage of each package
 	$(GO) test -timeout 20m -cover ./...
 
 report: ## Show the coverage of one package as HTML: make report FOR=task
@@ -63,7 +63,7 @@ bench: shield ## Measure against peers in one run; needs tar, zstd, age, restic 
 fixme fixmes: ## List marks that somebody left to mend
 	@git grep -nE '\b(FIXME|TODO|XXX)\b' -- ':!Makefile' || echo "there are none"
 
-deps: ## Install what the tests need (Debian's age and zstd)
+deps: ## Install the Debian packages that the tests need
 	./scripts/deps test
 
 clean: ## Remove what was built
