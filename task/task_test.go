@@ -521,7 +521,6 @@ func TestPurgeAndTestStore(t *testing.T) {
 			t.Errorf("a store that %s passes its test", f)
 		}
 	}
-	a = newBench(t).backup(t)
 	for _, f := range []plugintest.Fault{plugintest.DeleteFails, plugintest.DeleteLies} {
 		b := newBench(t)
 		purge := restoreTask(b.backup(t))
