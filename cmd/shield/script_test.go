@@ -23,6 +23,8 @@ func TestMain(m *testing.M) {
 
 // TestScripts runs testdata/*.txt. The commands beside those of testscript:
 //
+// $MODULES is a folder with the plugin modules lines.wasm and fs.wasm.
+//
 //	startd DIR [FLAG...]    start shieldd on $WORK/DIR, wait until it listens,
 //	                        set SHIELD_API and SHIELD_TOKEN_FILE; its output
 //	                        goes to the files DIR.out and DIR.err
@@ -40,6 +42,7 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("PATH", e.Getenv("PATH")+string(os.PathListSeparator)+bin)
+			e.Setenv("MODULES", bin)
 			e.Setenv("GORACE", "atexit_sleep_ms=0") // each shield would sleep a second
 			d := &daemon{}
 			e.Values[daemonKey{}] = d
@@ -61,6 +64,13 @@ func programs(t *testing.T) string {
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	for name, source := range map[string]string{"lines.wasm": "../../examples/target-go", "fs.wasm": "../../plugins-wasm/fs"} {
+		cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", filepath.Join(dir, name), source)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=wasip1", "GOARCH=wasm")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("go build %s: %v\n%s", source, err, out)
+		}
 	}
 	return dir
 }
