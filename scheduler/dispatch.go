@@ -10,7 +10,7 @@ import (
 
 // pollEvery is how often the dispatcher looks for tasks that others queued.
 // What is queued here wakes it at once.
-const pollEvery = 10 * time.Second
+const pollEvery = 30 * time.Second
 
 // dispatch claims tasks while there is room.
 func (s *Scheduler) dispatch(ctx context.Context) {

@@ -15,7 +15,7 @@ import (
 const (
 	tickEvery   = time.Second
 	replanEvery = time.Minute
-	sweepEvery  = 30 * time.Second
+	sweepEvery  = time.Minute
 	// missedLimit bounds the runs that one catch-up records as missed.
 	missedLimit = 100
 )

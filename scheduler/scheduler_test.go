@@ -316,7 +316,7 @@ func TestPurgeIsResumed(t *testing.T) {
 		a := must[*shield.Archive](t)(w.catalog.Archive(t.Context(), backup.Archive))
 		a.Status, a.PurgeReason = shield.ArchivePurging, "no room"
 		must[any](t)(nil, w.catalog.UpdateArchive(t.Context(), a))
-		time.Sleep(time.Minute)
+		time.Sleep(2 * time.Minute)
 		a = must[*shield.Archive](t)(w.catalog.Archive(t.Context(), backup.Archive))
 		if a.Status != shield.ArchivePurged || a.PurgeReason != "no room" {
 			t.Errorf("got %s because %q", a.Status, a.PurgeReason)
@@ -327,16 +327,16 @@ func TestPurgeIsResumed(t *testing.T) {
 	})
 }
 
-// TestScheduleRuns lives through two days of a daily job.
+// TestScheduleRuns lives through 30 hours of a daily job.
 func TestScheduleRuns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, "daily 4:00")
 		w.start(scheduler.Options{})
 		defer w.stop()
-		time.Sleep(48 * time.Hour)
+		time.Sleep(30 * time.Hour)
 		synctest.Wait()
 		if n := len(w.runs(shield.RunSucceeded)); n != 2 {
-			t.Errorf("%d runs succeeded in two days, want 2", n)
+			t.Errorf("%d runs succeeded in 30 hours, want 2", n)
 		}
 		if n := len(w.runs(shield.RunDue)); n != 1 {
 			t.Errorf("%d runs are due, want the next one", n)
