@@ -28,7 +28,14 @@ type Config struct {
 	// PluginDirs are folders whose executables are plugins, named after
 	// their files.
 	PluginDirs []string
-	// Plugins are more plugins, compiled in, by name.
+	// Sandbox runs the bundled plugins as modules in the sandbox, not as they
+	// are compiled in. It needs a program that they were built into.
+	Sandbox bool
+	// Cache is the folder of compiled modules; empty means one in Data. It
+	// holds native code: whoever can write there owns the daemon.
+	Cache string
+	// Plugins are more plugins, compiled in, by name. One with the name of a
+	// bundled plugin takes its place.
 	Plugins map[string]plugin.Opener
 	// Recipients are age public keys that archives are sealed to besides the
 	// daemon's own.
@@ -56,6 +63,9 @@ func (c *Config) check() error {
 		return shield.FieldErrorf("data", "%v", err)
 	}
 	c.Data = abs
+	if c.Cache == "" {
+		c.Cache = filepath.Join(c.Data, cacheDir)
+	}
 	if c.Listen == "" {
 		c.Listen = DefaultListen
 	}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 
 	"github.com/shieldhq/shield"
 	"github.com/shieldhq/shield/catalog"
+	"github.com/shieldhq/shield/internal/bundled"
 	"github.com/shieldhq/shield/plugin"
 	"github.com/shieldhq/shield/plugin/exec"
 	"github.com/shieldhq/shield/plugin/library"
@@ -88,14 +90,39 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 func (d *Daemon) openLibrary(ctx context.Context) (err error) {
 	c := &d.config
 	d.sandbox, err = wasmhost.New(ctx, &wasmhost.Options{
-		CacheDir: filepath.Join(c.Data, cacheDir), Log: c.Log,
+		CacheDir: c.Cache, Log: c.Log,
 		Audit: func(e wasmhost.Event) { go d.audit(context.WithoutCancel(ctx), e) },
 	})
 	if err != nil {
 		return err
 	}
+	own := d.plugins.Names()
 	d.library, err = library.Open(ctx, filepath.Join(c.Data, pluginsDir), d.catalog, d.sandbox, d.plugins)
-	return err
+	if err != nil || !c.Sandbox {
+		return err
+	}
+	return d.bundle(ctx, own)
+}
+
+// bundle makes the bundled plugins available as modules, but for those whose
+// names the config gives to its own.
+func (d *Daemon) bundle(ctx context.Context, own []string) error {
+	modules, err := bundled.Modules()
+	if err != nil {
+		return err
+	}
+	if len(modules) == 0 {
+		return shield.Errorf(shield.Invalid, "", "the bundled plugins cannot be sandboxed: %w", bundled.ErrNotBuilt)
+	}
+	for _, m := range modules {
+		if slices.Contains(own, m.Name) {
+			continue
+		}
+		if err := d.library.BundleSoon(context.WithoutCancel(ctx), m.Name, m.Digest, m.Load); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (d *Daemon) audit(ctx context.Context, e wasmhost.Event) {
@@ -127,17 +154,19 @@ func (d *Daemon) assemble() {
 	}
 }
 
-// Registry returns the bundled plugins, those of the config, and the
-// executables of the plugin folders.
+// Registry returns the bundled plugins as they are compiled in, unless they
+// are to be sandboxed, those of the config, and the executables of the plugin
+// folders.
 func Registry(c *Config) (*plugin.Registry, error) {
 	r := plugin.NewRegistry()
-	if err := r.Register("fs", fs.Plugin()); err != nil {
-		return nil, err
+	if !c.Sandbox {
+		r.Replace("fs", fs.Plugin())
 	}
 	for name, o := range c.Plugins {
-		if err := r.Register(name, o); err != nil {
+		if err := shield.ValidateName("plugin", name); err != nil {
 			return nil, err
 		}
+		r.Replace(name, o)
 	}
 	for _, dir := range c.PluginDirs {
 		if err := registerDir(r, dir); err != nil {
@@ -258,6 +287,9 @@ func (d *Daemon) release() error {
 	}
 	if d.listener != nil {
 		errs = append(errs, ignoreClosed(d.listener.Close()))
+	}
+	if d.library != nil {
+		d.library.Wait()
 	}
 	if d.sandbox != nil {
 		errs = append(errs, d.sandbox.Close())

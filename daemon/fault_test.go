@@ -10,6 +10,7 @@ import (
 
 	"github.com/shieldhq/shield"
 	"github.com/shieldhq/shield/daemon"
+	"github.com/shieldhq/shield/internal/bundled"
 	"github.com/shieldhq/shield/internal/treecmp"
 	"github.com/shieldhq/shield/server"
 )
@@ -310,4 +311,54 @@ func TestStoreFull(t *testing.T) {
 	}
 	s.nothingOf(task)
 	s.kill()
+}
+
+// TestSandbox backs up with the bundled module and restores it by the version
+// that made it, also when the daemon has gone back to the compiled-in plugin.
+func TestSandbox(t *testing.T) {
+	modules, err := bundled.Modules()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(modules) == 0 {
+		if os.Getenv("CI") != "" {
+			t.Fatal(bundled.ErrNotBuilt)
+		}
+		t.Skip(bundled.ErrNotBuilt)
+	}
+	s := newSystem(t)
+	s.sandbox = true
+	s.check(os.MkdirAll(s.path("source", "a", "b"), 0o755))
+	s.write(0o644, strings.Repeat("some text\n", 300_000), "source", "a", "b", "c")
+	s.start()
+	s.job("tree", "fs", string(folder(s.path("source"))))
+	if task := s.run("tree"); task.Status != shield.TaskDone {
+		t.Fatalf("%s: %s\n%s", task.Status, task.Error, task.Log)
+	}
+	a := s.archives()[0]
+	if a.PluginDigest != modules[0].Digest {
+		t.Errorf("the archive was made by %q, want the module %s", a.PluginDigest, modules[0].Digest)
+	}
+	s.kill()
+	s.sandbox = false
+	s.start()
+	if task := s.run("tree"); task.Status != shield.TaskDone {
+		t.Fatalf("%s: %s", task.Status, task.Error)
+	}
+	if newest := s.archives()[0]; newest.PluginDigest != "" {
+		t.Errorf("the second archive was made by %q, want the compiled-in plugin", newest.PluginDigest)
+	}
+	_, err = s.api.Targets().Create(t.Context(), &shield.Target{Meta: shield.Meta{Name: "elsewhere"}, Plugin: "fs", Endpoint: folder(s.path("restored"))})
+	s.check(err)
+	task, err := s.api.Restore(t.Context(), a.UUID, "elsewhere")
+	s.check(err)
+	if task = s.wait(task); task.Status != shield.TaskDone || strings.Contains(task.Log, "is not here") {
+		t.Fatalf("the restore %s: %s\n%s", task.Status, task.Error, task.Log)
+	}
+	want, err := os.ReadFile(s.path("source", "a", "b", "c"))
+	s.check(err)
+	got, err := os.ReadFile(s.path("restored", "a", "b", "c"))
+	if err != nil || string(got) != string(want) {
+		t.Errorf("the restored file has %d bytes, want %d: %v", len(got), len(want), err)
+	}
 }

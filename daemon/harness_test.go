@@ -33,7 +33,8 @@ func beDaemon(data string) int {
 	defer stop()
 	d, err := daemon.Open(ctx, daemon.Config{
 		Data: data, Listen: "127.0.0.1:0", PluginDirs: strings.Fields(os.Getenv("SHIELD_TEST_PLUGINS")),
-		Grace: 5 * time.Second, Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
+		Sandbox: os.Getenv("SHIELD_TEST_SANDBOX") != "",
+		Grace:   5 * time.Second, Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	})
 	if err != nil {
 		fmt.Println(err)
@@ -52,6 +53,7 @@ type system struct {
 	t       testing.TB
 	dir     string
 	process *exec.Cmd
+	sandbox bool
 	api     *server.Client
 }
 
@@ -96,6 +98,9 @@ func (s *system) start() {
 	s.t.Helper()
 	s.process = exec.Command(os.Args[0])
 	s.process.Env = append(os.Environ(), "SHIELD_TEST_DAEMON="+s.path("data"), "SHIELD_TEST_PLUGINS="+s.path("plugins"))
+	if s.sandbox {
+		s.process.Env = append(s.process.Env, "SHIELD_TEST_SANDBOX=1")
+	}
 	s.process.Stderr = s.t.Output()
 	out, err := s.process.StdoutPipe()
 	if err != nil {

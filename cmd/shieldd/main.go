@@ -27,6 +27,8 @@ type flags struct {
 	Data        string           `help:"Folder for catalog and keys. It belongs to one daemon at a time." env:"SHIELD_DATA" placeholder:"DIR" required:""`
 	Listen      string           `help:"Address of the API." env:"SHIELD_LISTEN" default:"${listen}" placeholder:"HOST:PORT"`
 	Insecure    bool             `help:"Allow an API in the clear beyond loopback." env:"SHIELD_INSECURE"`
+	Sandbox     bool             `help:"Run the bundled plugins in the sandbox, as modules." env:"SHIELD_SANDBOX"`
+	Cache       string           `help:"Folder of compiled plugin modules (default: cache, in the data folder). Nobody else may write there." env:"SHIELD_CACHE" placeholder:"DIR"`
 	PluginDir   []string         `help:"Folder with executable plugins. Can be repeated." env:"SHIELD_PLUGIN_DIR" placeholder:"DIR"`
 	Recipient   []string         `help:"Further age public key that archives are sealed to. Can be repeated." env:"SHIELD_RECIPIENT" placeholder:"age1..."`
 	Limit       int              `help:"Tasks that run at once." env:"SHIELD_LIMIT" default:"4"`
@@ -85,7 +87,7 @@ func fail(status int, err error) int {
 
 func serve(ctx context.Context, f *flags) error {
 	d, err := daemon.Open(ctx, daemon.Config{
-		Data: f.Data, Listen: f.Listen, Insecure: f.Insecure, PluginDirs: f.PluginDir, Recipients: f.Recipient,
+		Data: f.Data, Listen: f.Listen, Insecure: f.Insecure, Sandbox: f.Sandbox, Cache: f.Cache, PluginDirs: f.PluginDir, Recipients: f.Recipient,
 		Limit: f.Limit, Timeout: f.Timeout, IdleTimeout: f.IdleTimeout, Grace: f.Grace,
 		Release: version.String(), Log: logger(f),
 	})

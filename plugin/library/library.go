@@ -36,6 +36,7 @@ type Library struct {
 	records  shield.ModuleService
 	sandbox  Sandbox
 	registry *plugin.Registry
+	own      []string // names of plugins that are no modules, which stay what they are
 
 	mu      sync.Mutex // held while the set of modules changes
 	pending sync.WaitGroup
@@ -47,7 +48,7 @@ func Open(ctx context.Context, dir string, records shield.ModuleService, sandbox
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("the folder of plugins cannot be made: %w", err)
 	}
-	l := &Library{dir: dir, records: records, sandbox: sandbox, registry: registry}
+	l := &Library{dir: dir, records: records, sandbox: sandbox, registry: registry, own: registry.Names()}
 	all, err := records.Modules(ctx)
 	if err != nil {
 		return nil, err
@@ -67,7 +68,7 @@ func (l *Library) register(m *shield.Module) error {
 		return err
 	}
 	l.registry.ReplaceVersion(m.Name, m.Digest, o)
-	if m.Current {
+	if m.Current && !slices.Contains(l.own, m.Name) {
 		l.registry.Replace(m.Name, o)
 	}
 	return nil
@@ -178,7 +179,7 @@ func (l *Library) describe(ctx context.Context, name string, module []byte) (*pl
 // checkFree returns Conflict if a name that would be new stands for a plugin
 // that is no module of ours.
 func (l *Library) checkFree(p *plugin.Proposal) error {
-	if p.Replaces == "" && slices.Contains(l.registry.Names(), p.Name) {
+	if slices.Contains(l.own, p.Name) {
 		return &shield.Error{Code: shield.Conflict, Field: "name", Message: fmt.Sprintf("%q is the name of a plugin that is not a module: choose another", p.Name)}
 	}
 	return nil

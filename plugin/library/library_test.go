@@ -83,7 +83,10 @@ func newFixture(t testing.TB) *fixture {
 func (f *fixture) reopen() {
 	f.t.Helper()
 	f.registry = plugin.NewRegistry()
-	var err error
+	err := f.registry.Register("native", &plugin.Native{})
+	if err != nil {
+		f.t.Fatal(err)
+	}
 	if f.Library, err = library.Open(f.t.Context(), filepath.Join(f.dir, "plugins"), f.catalog, f.sandbox, f.registry); err != nil {
 		f.t.Fatal(err)
 	}
@@ -112,7 +115,7 @@ func TestConsent(t *testing.T) {
 	if !errors.Is(err, shield.Forbidden) || !strings.Contains(err.Error(), "may run pg_dump") {
 		t.Fatalf("installing without consent: %v, want Forbidden that says what is asked", err)
 	}
-	if names := f.registry.Names(); len(names) != 0 {
+	if names := f.registry.Names(); len(names) != 1 {
 		t.Fatalf("%q can be used all the same", names)
 	}
 	one := f.install(module(t, "1", asks))
@@ -207,7 +210,7 @@ func TestSweepAndRemove(t *testing.T) {
 	if err := f.Remove(ctx, "db"); err != nil {
 		t.Fatal(err)
 	}
-	if names := f.registry.Names(); len(names) != 0 {
+	if names := f.registry.Names(); len(names) != 1 {
 		t.Errorf("%q can still be used", names)
 	}
 	if err := f.Remove(ctx, "db"); !errors.Is(err, shield.NotFound) {
@@ -296,9 +299,6 @@ func TestBundle(t *testing.T) {
 
 func TestInspectRefuses(t *testing.T) {
 	f := newFixture(t)
-	if err := f.registry.Register("fs", &plugin.Native{}); err != nil {
-		t.Fatal(err)
-	}
 	for _, c := range []struct {
 		name   string
 		module []byte
@@ -306,7 +306,7 @@ func TestInspectRefuses(t *testing.T) {
 	}{
 		{"", []byte("\x00asm nonsense"), shield.PluginFailed},
 		{"", make([]byte, library.ModuleLimit+1), shield.Invalid},
-		{"fs", module(t, "1", `{}`), shield.Conflict},
+		{"native", module(t, "1", `{}`), shield.Conflict},
 		{" x", module(t, "1", `{}`), shield.Invalid},
 		{"", module(t, "1", `{"tcp":["nowhere"]}`), shield.PluginFailed},
 	} {
@@ -329,7 +329,7 @@ func TestBundleSoon(t *testing.T) {
 	if err := f.BundleSoon(ctx, "db", p.Digest, load); err != nil {
 		t.Fatal(err)
 	}
-	if names := f.registry.Names(); len(names) != 1 {
+	if names := f.registry.Names(); len(names) != 2 {
 		t.Errorf("while it is compiled there are %q", names)
 	}
 	time.AfterFunc(10*time.Millisecond, func() { close(release) })
