@@ -15,6 +15,7 @@ import (
 
 	"github.com/shieldhq/shield/plugin"
 	"github.com/shieldhq/shield/plugin/exec"
+	"github.com/shieldhq/shield/wasmhost"
 )
 
 const gib = 1 << 30
@@ -30,7 +31,7 @@ func carriers(b *testing.B) map[string]plugin.Opener {
 	if err != nil {
 		b.Fatal(err)
 	}
-	h := newHost(b, nil)
+	h := newHost(b, &wasmhost.Options{Program: isolator(b)})
 	isolated := grantAll(b, h, guest(b, "files"))
 	isolated.Isolation = plugin.IsolationProcess
 	return map[string]plugin.Opener{"wasm": open(b, h, "files", nil), "isolated": open(b, h, "files", &isolated), "native": p}

@@ -9,6 +9,7 @@ import (
 	"github.com/shieldhq/shield"
 	"github.com/shieldhq/shield/plugin"
 	"github.com/shieldhq/shield/plugin/plugintest"
+	"github.com/shieldhq/shield/wasmhost"
 )
 
 func endpoint(t testing.TB, fields map[string]any) shield.Endpoint {
@@ -26,7 +27,7 @@ func TestConformance(t *testing.T) {
 }
 
 func TestConformanceIsolated(t *testing.T) {
-	h := newHost(t, nil)
+	h := newHost(t, &wasmhost.Options{Program: isolator(t)})
 	grant := grantAll(t, h, guest(t, "folder"))
 	grant.Isolation = plugin.IsolationProcess
 	conform(t, open(t, h, "folder", &grant))

@@ -27,9 +27,6 @@ type built struct {
 }
 
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == "plugin-run" {
-		os.Exit(wasmhost.RunIsolated(os.Args[2:], os.Stdin, os.Stdout, os.Stderr))
-	}
 	dir, err := os.MkdirTemp("", "wasmhost-test-")
 	if err != nil {
 		panic(err)
@@ -38,6 +35,24 @@ func TestMain(m *testing.M) {
 	code := m.Run()
 	_ = os.RemoveAll(dir)
 	os.Exit(code)
+}
+
+// isolator builds the program that isolated plugins run in, without the race
+// detector: it is started for each call.
+func isolator(t testing.TB) string {
+	t.Helper()
+	out := filepath.Join(guests.dir, "isolate")
+	guests.Lock()
+	defer guests.Unlock()
+	if _, err := os.Stat(out); err == nil {
+		return out
+	}
+	cmd := exec.Command("go", "build", "-o", out, "./testdata/isolate")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if text, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("building isolate: %v\n%s", err, text)
+	}
+	return out
 }
 
 // guest returns a module made of testdata/name: a folder of Go or a file of C.
