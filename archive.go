@@ -47,6 +47,9 @@ type Archive struct {
 	StoredSize    int64  `json:"stored_size"`   // bytes in the store
 	StoredDigest  string `json:"stored_digest"` // "blake3:<hex>" of them
 	Frames        int64  `json:"frames"`
+	// Seal is the header of the sealed blob: a blob with another one was made
+	// by somebody else. Empty if it is not encrypted.
+	Seal string `json:"seal"`
 
 	TargetName string `json:"target,omitempty"` // filled when read
 	StoreName  string `json:"store,omitempty"`

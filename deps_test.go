@@ -21,8 +21,7 @@ const module = "github.com/shieldhq/shield"
 var allowed = map[string][]string{
 	"":                       nil,
 	"archive":                {""},
-	"catalog":                {"", "catalog/migrations"},
-	"catalog/migrations":     {},
+	"catalog":                {""},
 	"catalog/catalogtest":    {""},
 	"scheduler":              {"", "scheduler/timespec"},
 	"scheduler/timespec":     {""},
@@ -30,7 +29,9 @@ var allowed = map[string][]string{
 	"plugin":                 {""},
 	"plugin/exec":            {"", "plugin", "internal/calling"},
 	"plugin/pdk":             {"", "plugin"},
+	"plugin/library":         {"", "plugin"},
 	"plugin/pdk/pdkhttp":     {"plugin/pdk"},
+	"wasmhost":               {"", "internal/calling", "plugin", "plugin/exec", "plugin/pdk"},
 	"plugin/plugintest":      {"", "plugin"},
 	"plugins-wasm/fs":        {"plugin/pdk", "plugins-wasm/fs/fs"},
 	"plugins-wasm/fs/fs":     {"", "plugin"},
@@ -47,7 +48,7 @@ var allowed = map[string][]string{
 	"cmd/shield-agent":       {"*"},
 	"cmd/shield-schema":      {"catalog", "internal/version"},
 	"examples/target-go":     {"", "plugin", "plugin/pdk"},
-	"wasmhost":               {"", "plugin", "plugin/exec", "plugin/pdk", "internal/calling"},
+	"examples/plugin-sh":     {},
 	"examples/quickstart":    {"", "server", "internal/treecmp"},
 	"bench":                  {"*"},
 }

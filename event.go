@@ -13,6 +13,8 @@ const (
 	EventRunMissed     EventKind = "run.missed"
 	EventRunSkipped    EventKind = "run.skipped"
 	EventDaemonStarted EventKind = "daemon.started"
+	EventPluginChanged EventKind = "plugin.changed" // installed, upgraded, granted, removed
+	EventPluginDenied  EventKind = "plugin.denied"  // a plugin tried what it was not granted
 )
 
 // An Event is something that happened, for people and programs that watch.

@@ -15,6 +15,7 @@ package shield
 
 import (
 	"context"
+	"encoding/json"
 	"strings"
 	"time"
 	"unicode"
@@ -37,6 +38,7 @@ type Catalog interface {
 	TaskLedger
 	RunService
 	EventService
+	ModuleService
 	// Close releases the catalog. Calls in progress end with an error.
 	Close() error
 }
@@ -162,6 +164,22 @@ type RunService interface {
 type EventService interface {
 	RecordEvent(ctx context.Context, e *Event) error
 	Events(ctx context.Context, f Filter) ([]*Event, error)
+}
+
+// ModuleService keeps which plugin modules are installed. The modules
+// themselves are files, named by their digests.
+type ModuleService interface {
+	// InstallModule adds a module, or replaces what is known of it, and makes
+	// it the current one of its name.
+	InstallModule(ctx context.Context, m *Module) error
+	// Modules returns all modules, by name, the current one first.
+	Modules(ctx context.Context) ([]*Module, error)
+	// GrantModule replaces the grant of every module of a name.
+	GrantModule(ctx context.Context, name string, grant json.RawMessage) error
+	// RemoveModule forgets a module. It returns InUse while an archive that
+	// is not purged was made by it or, for the last of its name, while a
+	// target or store uses the plugin.
+	RemoveModule(ctx context.Context, name, digest string) error
 }
 
 // A Scheduler decides what runs when, and is the only writer of outcomes.

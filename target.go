@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"strings"
 	"time"
 )
 
@@ -68,6 +69,26 @@ type Agent struct {
 
 // Validate checks the agent's name.
 func (a *Agent) Validate() error { return a.validate() }
+
+// A Module is one version of a sandboxed plugin that is installed.
+type Module struct {
+	Name        string          `json:"name"`   // of the plugin, by which targets and stores refer to it
+	Digest      string          `json:"digest"` // "sha256:<hex>" of the module
+	Version     string          `json:"version"`
+	Info        json.RawMessage `json:"info"`
+	Grant       json.RawMessage `json:"grant"`
+	Bundled     bool            `json:"bundled"` // came with the program
+	Current     bool            `json:"current"` // used for new backups
+	InstalledAt time.Time       `json:"installed_at"`
+}
+
+// Validate checks name and digest.
+func (m *Module) Validate() error {
+	if hex, ok := strings.CutPrefix(m.Digest, "sha256:"); !ok || len(hex) != 64 {
+		return FieldErrorf("digest", "%q is not a digest: sha256: and 64 hex digits are wanted", m.Digest)
+	}
+	return ValidateName("name", m.Name)
+}
 
 // EndpointLimit is the size, in bytes, of the largest endpoint.
 const EndpointLimit = 1 << 20

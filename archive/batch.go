@@ -17,6 +17,7 @@ type batch struct {
 	last   bool   // holds the last chunk of the stream
 	err    error  // reader: why nothing follows the n bytes
 	ready  chan struct{}
+	nonce  nonce
 }
 
 func newBatches(n, overhead int) chan *batch {
@@ -65,7 +66,7 @@ func (b *batch) seal(s *sealing) {
 			size = b.fill
 		}
 		at := i * b.stride
-		s.seal(b.first+uint64(i), b.last && i == b.chunk, b.buf[at:at+size:at+b.stride])
+		s.seal(&b.nonce, b.first+uint64(i), b.last && i == b.chunk, b.buf[at:at+size:at+b.stride])
 	}
 	b.n = b.chunk*b.stride + b.fill + s.overhead()
 }
@@ -76,7 +77,7 @@ func (b *batch) open(s *sealing) {
 	for at := 0; at < b.n; at += b.stride {
 		end := min(at+b.stride, b.n)
 		n := b.first + uint64(at/b.stride)
-		if err := s.open(n, b.last && end == b.n, b.buf[at:end]); err != nil {
+		if err := s.open(&b.nonce, n, b.last && end == b.n, b.buf[at:end]); err != nil {
 			b.n, b.err = at, err
 		}
 	}

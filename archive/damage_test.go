@@ -63,13 +63,13 @@ func (s specimen) wanting() specimen {
 
 func TestFlippedByte(t *testing.T) {
 	t.Parallel()
-	for name, raw := range map[string][]byte{"small": text(300), "large": slices.Concat(text(2<<20), random(1<<20))} {
+	for name, raw := range map[string][]byte{"small": text(300), "large": slices.Concat(text(1<<20), random(300<<10))} {
 		for kind, s := range specimens(t, raw, archive.Fastest) {
 			t.Run(name+"/"+kind, func(t *testing.T) {
 				t.Parallel()
 				step := 1 + len(s.blob)/1000
 				if name == "large" {
-					step = 1 + len(s.blob)/50
+					step = 1 + len(s.blob)/25
 				}
 				for i := 0; i < len(s.blob); i += step {
 					damaged := bytes.Clone(s.blob)
@@ -143,7 +143,8 @@ func TestWrongArchive(t *testing.T) {
 			want archive.Expect
 			code shield.Code
 		}{
-			"archive":       {archive.Expect{Archive: uuidB}, shield.Invalid},
+			"archive":       {archive.Expect{Archive: uuidB}, shield.Corrupt},
+			"seal":          {archive.Expect{Seal: "age-encryption.org/v1\n"}, shield.Corrupt},
 			"raw size":      {archive.Expect{RawSize: 999}, shield.Corrupt},
 			"raw digest":    {archive.Expect{RawDigest: "blake3:00"}, shield.Corrupt},
 			"sealed size":   {archive.Expect{SealedSize: 1}, shield.Corrupt},
@@ -161,6 +162,28 @@ func TestWrongArchive(t *testing.T) {
 		if r, err := archive.NewReader(bytes.NewReader(s.blob), &opts); err == nil {
 			r.Close()
 			t.Errorf("%s: NewReader opened another archive than the one wanted", kind)
+		}
+	}
+}
+
+// TestForgery seals another content under the same UUID to the same public
+// key, which anybody can. Who knows the seal is told before the first byte.
+func TestForgery(t *testing.T) {
+	t.Parallel()
+	id := identity(t)
+	opts := &archive.WriterOptions{Recipients: []age.Recipient{id.Recipient()}}
+	_, sum := sealed(t, text(1000), opts)
+	forged, _ := sealed(t, random(1000), opts)
+	plain, _ := sealed(t, random(1000), nil)
+	for what, blob := range map[string][]byte{"sealed": forged, "not encrypted": plain} {
+		r, err := archive.NewReader(bytes.NewReader(blob), &archive.ReaderOptions{
+			Identities: []age.Identity{id}, Want: &archive.Expect{Archive: uuidA, Seal: sum.Seal},
+		})
+		if shield.CodeOf(err) != shield.Corrupt {
+			t.Errorf("%s: %v", what, err)
+		}
+		if err == nil {
+			r.Close()
 		}
 	}
 }

@@ -51,7 +51,7 @@ func settle(t *testing.T, before int) {
 func TestDestinationFails(t *testing.T) {
 	before := runtime.NumGoroutine()
 	id := identity(t)
-	raw := random(3 << 20)
+	raw := random(2 << 20)
 	for _, short := range []bool{false, true} {
 		for n, failed := 0, true; failed; n++ {
 			dst := &limited{writes: n, short: short}
@@ -83,7 +83,7 @@ func TestDestinationFails(t *testing.T) {
 func TestAbort(t *testing.T) {
 	before := runtime.NumGoroutine()
 	id := identity(t)
-	raw := slices.Concat(text(2<<20), random(1<<20+77))
+	raw := slices.Concat(text(1<<20), random(1<<20+77))
 	for _, recipients := range [][]age.Recipient{nil, {id.Recipient()}} {
 		for at := 0; at <= len(raw); at += 1 + len(raw)/13 {
 			var dst bytes.Buffer

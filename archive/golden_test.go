@@ -3,6 +3,7 @@ package archive_test
 import (
 	"bytes"
 	"encoding/binary"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
@@ -14,6 +15,7 @@ import (
 
 	"filippo.io/age"
 	"github.com/google/go-cmp/cmp"
+	"github.com/klauspost/compress/zstd"
 
 	"github.com/shieldhq/shield/archive"
 )
@@ -144,6 +146,39 @@ func TestGoldenManifest(t *testing.T) {
 	}
 	if want := golden(t, "plain.manifest", func() []byte { return data }); !bytes.Equal(data, want) {
 		t.Errorf("SealManifest makes other bytes:\n%s", cmp.Diff(string(want), string(data)))
+	}
+}
+
+// TestIndexFindsFrames goes from the end of the payload to one frame, as who
+// can only read ranges does.
+func TestIndexFindsFrames(t *testing.T) {
+	t.Parallel()
+	raw := slices.Concat(text(2<<20), random(1<<20), text(1000))
+	payload, _ := sealed(t, raw, nil)
+	u32 := func(at int) int { return int(binary.LittleEndian.Uint32(payload[at:])) }
+	var trailer struct{ Index int }
+	at := len(payload) - u32(len(payload)-4)
+	if err := json.Unmarshal(payload[at+16:len(payload)-4], &trailer); err != nil {
+		t.Fatal(err)
+	}
+	index := trailer.Index + 16
+	offset, n := u32(index+8), u32(index+32)
+	if n != 4 {
+		t.Fatalf("index has %d entries, wanted 4", n)
+	}
+	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dec.Close()
+	rest := raw
+	for i := range n {
+		length, size := u32(index+36+8*i), u32(index+40+8*i)
+		got, err := dec.DecodeAll(payload[offset:offset+length], nil)
+		if err != nil || !bytes.Equal(got, rest[:size]) {
+			t.Errorf("frame %d: %v", i, err)
+		}
+		offset, rest = offset+length, rest[size:]
 	}
 }
 

@@ -62,7 +62,7 @@ type BlobRef struct {
 // Expect returns what a Reader of the manifest's blob is to compare.
 func (m *Manifest) Expect() *Expect {
 	return &Expect{
-		Archive: m.Archive, RawSize: m.RawSize, RawDigest: m.RawDigest,
+		Archive: m.Archive, Seal: m.Seal, RawSize: m.RawSize, RawDigest: m.RawDigest,
 		SealedSize: m.SealedSize, SealedDigest: m.SealedDigest,
 	}
 }

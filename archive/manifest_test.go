@@ -138,7 +138,11 @@ func TestManifestFlippedByte(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for i := range data {
+		step := 1
+		if testing.Short() {
+			step = 5
+		}
+		for i := 0; i < len(data); i += step {
 			bad := bytes.Clone(data)
 			bad[i] ^= 1 << (i % 8)
 			got, err := archive.OpenManifest(bad, []age.Identity{id}, public(signer(1)))

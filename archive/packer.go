@@ -25,7 +25,8 @@ func (p *packer) run(head []byte) {
 				p.finish()
 				return
 			}
-			if !p.w.wait(seg.ready) || !p.w.wait(seg.ready) || !p.frame(seg) {
+			first := p.w.wait(seg.ready) // hashed or compressed, and then the other
+			if !first || !p.w.wait(seg.ready) || !p.frame(seg) {
 				return
 			}
 			p.w.free <- seg

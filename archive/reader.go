@@ -29,23 +29,29 @@ type ReaderOptions struct {
 // DigestSealed asks for it. Of an encrypted one every byte is authenticated
 // under its own key and the raw digest is always checked, so hashing the blob
 // once more would only cost time.
+//
+// Seal refuses, before the first byte, a blob that somebody else sealed to the
+// same recipients or did not encrypt at all: their public keys are no secret,
+// but the file key behind this seal is.
 type Expect struct {
 	Archive      string // UUID
+	Seal         string // of the Summary or the Manifest
 	RawSize      int64
 	RawDigest    string
 	SealedSize   int64
 	SealedDigest string
 }
 
-// A plain is one frame of the payload on its way to raw bytes.
+// A plain is one frame of the payload on its way to raw bytes, or the end of
+// the stream.
 type plain struct {
 	enc   []byte // the encoded frame
 	raw   []byte
 	size  int   // raw bytes, as the frame header says
 	at    int64 // where the frame is in the payload
-	err   error // instead of raw bytes: the end of the stream, or why there is none
+	err   error // why there are no raw bytes
 	end   *trailer
-	ready chan struct{}
+	ready chan struct{} // nil for an end, which nobody decodes
 }
 
 // A Reader gives back the raw bytes of an archive. Its methods must not be
@@ -79,9 +85,9 @@ type Reader struct {
 }
 
 // NewReader opens the archive in src and reads its header. The caller must
-// Close the Reader. Errors have code Corrupt for what is no good archive,
-// Invalid when no identity or key opens it, when it is of a later version or
-// not the archive that Want names. An error of src is passed on, wrapped.
+// Close the Reader. Errors have code Corrupt for what is no good archive or
+// another one than Want names, Invalid when no identity or key opens it or it
+// is of a later version. An error of src is passed on, wrapped.
 func NewReader(src io.Reader, opts *ReaderOptions) (*Reader, error) {
 	if opts == nil {
 		opts = &ReaderOptions{}
@@ -150,7 +156,7 @@ func (r *Reader) readHeader() error {
 		return err
 	}
 	if r.want.Archive != "" && r.want.Archive != h.Archive {
-		return shield.Errorf(shield.Invalid, "archive.NewReader", "this blob is archive %s, wanted %s", h.Archive, r.want.Archive)
+		return corruptf("this blob is archive %s, wanted %s", h.Archive, r.want.Archive)
 	}
 	r.hdr = h
 	return nil

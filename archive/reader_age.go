@@ -23,12 +23,18 @@ func (r *Reader) openAge(src io.Reader, opts *ReaderOptions) error {
 	if opts.DigestSealed || r.want.SealedDigest != "" && !encrypted {
 		r.sealedHash = blake3.New()
 	}
+	if !encrypted && r.want.Seal != "" {
+		return corruptf("this blob is not encrypted, the archive wanted is")
+	}
 	if !encrypted {
 		return nil // or no archive at all: the splitter will see
 	}
 	head, err := readAgeHeader(br)
 	if err != nil {
 		return err
+	}
+	if r.want.Seal != "" && r.want.Seal != string(head) {
+		return corruptf("this blob has another seal than the archive wanted")
 	}
 	key, err := opts.key(head)
 	if err != nil {

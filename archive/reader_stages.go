@@ -50,7 +50,7 @@ func (r *Reader) hashRaw() {
 		case <-r.stop:
 			return
 		}
-		if f.end == nil && f.err == nil && !r.wait(f.ready) {
+		if f.ready != nil && !r.wait(f.ready) {
 			return
 		}
 		if f.end != nil {

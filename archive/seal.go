@@ -48,31 +48,32 @@ func (s *sealing) overhead() int {
 	return s.aead.Overhead()
 }
 
-func chunkNonce(n uint64, last bool) [chacha20poly1305.NonceSize]byte {
-	var nonce [chacha20poly1305.NonceSize]byte
-	binary.BigEndian.PutUint64(nonce[3:], n)
+// A nonce is that of one chunk. It lives in the batch: given to the cipher, a
+// local one would be garbage for each chunk.
+type nonce [chacha20poly1305.NonceSize]byte
+
+func (c *nonce) set(n uint64, last bool) []byte {
+	binary.BigEndian.PutUint64(c[3:], n)
+	c[11] = 0
 	if last {
-		nonce[11] = 1
+		c[11] = 1
 	}
-	return nonce
+	return c[:]
 }
 
 // seal encrypts chunk n in place; behind it there must be room for the tag.
-func (s *sealing) seal(n uint64, last bool, chunk []byte) {
-	if s == nil {
-		return
+func (s *sealing) seal(c *nonce, n uint64, last bool, chunk []byte) {
+	if s != nil {
+		s.aead.Seal(chunk[:0], c.set(n, last), chunk, nil)
 	}
-	nonce := chunkNonce(n, last)
-	s.aead.Seal(chunk[:0], nonce[:], chunk, nil)
 }
 
 // open decrypts chunk n in place.
-func (s *sealing) open(n uint64, last bool, chunk []byte) error {
+func (s *sealing) open(c *nonce, n uint64, last bool, chunk []byte) error {
 	if s == nil {
 		return nil
 	}
-	nonce := chunkNonce(n, last)
-	if _, err := s.aead.Open(chunk[:0], nonce[:], chunk, nil); err != nil {
+	if _, err := s.aead.Open(chunk[:0], c.set(n, last), chunk, nil); err != nil {
 		at := s.base + int64(n)*int64(chunkSize+s.overhead())
 		return corruptf("chunk %d, at byte %d of the blob, does not authenticate: altered, cut short or out of place", n, at)
 	}

@@ -215,6 +215,9 @@ func (s *splitter) block(f *plain) (last bool, _ error) {
 // append reads n more bytes of the frame.
 func (s *splitter) append(f *plain, n int) error {
 	at := len(f.enc)
-	f.enc = slices.Grow(f.enc, n)[:at+n]
+	if at+n > cap(f.enc) {
+		f.enc = slices.Grow(f.enc, max(n, at)) // doubling; the buffer serves many frames
+	}
+	f.enc = f.enc[:at+n]
 	return whole(s.p.fill(f.enc[at:]), s.p.offset)
 }

@@ -35,6 +35,7 @@ type archiveRow struct {
 	RawDigest     string `bun:"raw_digest"`
 	StoredSize    int64  `bun:"stored_size"`
 	StoredDigest  string `bun:"stored_digest"`
+	Seal          string `bun:"seal"`
 	Frames        int64  `bun:"frames"`
 }
 
@@ -47,7 +48,7 @@ func archiveToRow(a *shield.Archive) *archiveRow {
 		Plugin: a.Plugin, PluginVersion: a.PluginVersion, PluginDigest: a.PluginDigest,
 		Compression: a.Compression, Encrypted: a.Encrypted,
 		RawSize: a.RawSize, RawDigest: a.RawDigest,
-		StoredSize: a.StoredSize, StoredDigest: a.StoredDigest, Frames: a.Frames,
+		StoredSize: a.StoredSize, StoredDigest: a.StoredDigest, Seal: a.Seal, Frames: a.Frames,
 	}
 }
 
@@ -60,7 +61,7 @@ func (r *archiveRow) noun() *shield.Archive {
 		Plugin: r.Plugin, PluginVersion: r.PluginVersion, PluginDigest: r.PluginDigest,
 		Compression: r.Compression, Encrypted: r.Encrypted,
 		RawSize: r.RawSize, RawDigest: r.RawDigest,
-		StoredSize: r.StoredSize, StoredDigest: r.StoredDigest, Frames: r.Frames,
+		StoredSize: r.StoredSize, StoredDigest: r.StoredDigest, Seal: r.Seal, Frames: r.Frames,
 	}
 }
 

@@ -117,7 +117,12 @@ func (k noun[N, R]) find(ctx context.Context, q bun.IDB, ref string) (*N, error)
 	return k.noun(row), nil
 }
 
+// findRow does not ask for what is too long to be a name: bun would write it
+// into the statement.
 func findRow(ctx context.Context, q *bun.SelectQuery, ref string) (found bool, err error) {
+	if len(ref) > shield.NameLimit {
+		return false, nil
+	}
 	column := "name"
 	if shield.IsUUID(ref) {
 		column = "uuid"

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/shieldhq/shield"
 	"github.com/shieldhq/shield/catalog"
@@ -179,4 +180,28 @@ func TestCopyTo(t *testing.T) {
 			t.Errorf("a canceled copy left %v", left)
 		}
 	}
+}
+
+// TestLockedByAnother checks that a write waits for another process, that its
+// context ends the waiting, and that reads do not wait.
+func TestLockedByAnother(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "shield.db")
+	db := mustOpen(t, path)
+	addTarget(t, db, "a")
+	other, err := sql.Open("sqlite", "file:"+path+"?_txlock=immediate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	tx, err := other.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantTarget(t, db, "a")
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	wantCode(t, db.CreateTarget(ctx, newTarget("late")), shield.TimedOut)
+
+	time.AfterFunc(100*time.Millisecond, func() { tx.Rollback() })
+	addTarget(t, db, "b")
 }

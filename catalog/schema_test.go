@@ -20,7 +20,7 @@ func wantVersion(t testing.TB, path string, want int) {
 
 func TestMigrate(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "shield.db")
-	_, want, err := catalog.SchemaVersion(t.Context(), path)
+	_, _, err := catalog.SchemaVersion(t.Context(), path)
 	wantCode(t, err, shield.NotFound)
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -30,7 +30,7 @@ func TestMigrate(t *testing.T) {
 		if err := catalog.Migrate(t.Context(), path); err != nil {
 			t.Fatal(err)
 		}
-		_, want, err = catalog.SchemaVersion(t.Context(), path)
+		_, want, err := catalog.SchemaVersion(t.Context(), path)
 		if err != nil || want < 1 {
 			t.Fatalf("version %d is wanted, error %v", want, err)
 		}

@@ -17,11 +17,13 @@ import (
 	"github.com/shieldhq/shield/catalog"
 	"github.com/shieldhq/shield/plugin"
 	"github.com/shieldhq/shield/plugin/exec"
+	"github.com/shieldhq/shield/plugin/library"
 	"github.com/shieldhq/shield/plugins-wasm/fs/fs"
 	"github.com/shieldhq/shield/scheduler"
 	"github.com/shieldhq/shield/scheduler/timespec"
 	"github.com/shieldhq/shield/server"
 	"github.com/shieldhq/shield/task"
+	"github.com/shieldhq/shield/wasmhost"
 )
 
 // Daemon is an open system. Make one with Open.
@@ -31,6 +33,8 @@ type Daemon struct {
 	lock      *os.File
 	catalog   *catalog.DB
 	plugins   *plugin.Registry
+	sandbox   *wasmhost.Host
+	library   *library.Library
 	scheduler *scheduler.Scheduler
 	server    *server.Server
 	listener  net.Listener
@@ -71,9 +75,35 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 	if d.catalog, err = catalog.Open(ctx, filepath.Join(c.Data, catalogFile), nil); err != nil {
 		return err
 	}
+	if err := d.openLibrary(ctx); err != nil {
+		return err
+	}
 	d.assemble()
 	d.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", c.Listen)
 	return err
+}
+
+// openLibrary makes the sandbox and opens the library of modules. A use of
+// what was not granted becomes an event.
+func (d *Daemon) openLibrary(ctx context.Context) (err error) {
+	c := &d.config
+	d.sandbox, err = wasmhost.New(ctx, &wasmhost.Options{
+		CacheDir: filepath.Join(c.Data, cacheDir), Log: c.Log,
+		Audit: func(e wasmhost.Event) { go d.audit(context.WithoutCancel(ctx), e) },
+	})
+	if err != nil {
+		return err
+	}
+	d.library, err = library.Open(ctx, filepath.Join(c.Data, pluginsDir), d.catalog, d.sandbox, d.plugins)
+	return err
+}
+
+func (d *Daemon) audit(ctx context.Context, e wasmhost.Event) {
+	d.config.Log.Warn("a plugin tried what it is not granted", "plugin", e.Plugin, "op", e.Op, "capability", e.Capability, "tried", e.Text)
+	err := d.catalog.RecordEvent(ctx, &shield.Event{Kind: shield.EventPluginDenied, Subject: e.Plugin, Message: e.Op + ": " + e.Text})
+	if err != nil {
+		d.config.Log.Error("an event was not recorded", "err", err)
+	}
 }
 
 // assemble makes runner, scheduler and server.
@@ -88,7 +118,8 @@ func (d *Daemon) assemble() {
 		Reveal: d.reveal, Log: c.Log,
 	})
 	d.server = server.New(d.catalog, d.scheduler, d.plugins, k.ring, server.Options{
-		Token: k.token, Release: c.Release, CheckSchedule: checkSchedule, Changed: d.scheduler.Changed, Log: c.Log,
+		Token: k.token, Release: c.Release, CheckSchedule: checkSchedule, Changed: d.scheduler.Changed,
+		Library: d.library, Log: c.Log,
 	})
 	d.http = &http.Server{
 		Handler: d.server, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute,
@@ -226,6 +257,9 @@ func (d *Daemon) release() error {
 	}
 	if d.listener != nil {
 		errs = append(errs, ignoreClosed(d.listener.Close()))
+	}
+	if d.sandbox != nil {
+		errs = append(errs, d.sandbox.Close())
 	}
 	if d.catalog != nil {
 		errs = append(errs, d.catalog.Close())

@@ -28,6 +28,8 @@ const (
 	tokenFile    = "admin-token"
 	catalogFile  = "catalog.db"
 	lockFile     = "lock"
+	pluginsDir   = "plugins" // modules, by digest
+	cacheDir     = "cache"   // compiled modules: native code, so nobody else may write there
 )
 
 // keys are the daemon's own.

@@ -168,7 +168,7 @@ func parsePEM(f *Field, v any) (any, error) {
 		return nil, fmt.Errorf("must be a PEM text")
 	}
 	if b, _ := pem.Decode([]byte(s)); b == nil {
-		return nil, fmt.Errorf("must be a PEM text: -----BEGIN ...")
+		return nil, fmt.Errorf("must be a PEM text, beginning with -----BEGIN")
 	}
 	return s, nil
 }

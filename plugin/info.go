@@ -103,8 +103,22 @@ func ParseInfo(data []byte) (Info, error) {
 	if err := json.Unmarshal(data, &i); err != nil {
 		return i, shield.Errorf(shield.PluginFailed, "info", "the answer is not the JSON object that was wanted: %w", err)
 	}
+	for n := range i.Fields {
+		if t, ok := originalTypes[i.Fields[n].Type]; ok {
+			i.Fields[n].Type = t
+		}
+	}
 	i.Capabilities = compact(i.Capabilities)
 	return i, i.Check()
+}
+
+// originalTypes maps the types of the original protocol that have another
+// name here. A wslist is a list separated by white space. It is never written
+// to.
+var originalTypes = map[Type]Type{
+	"pem-x509":   TypePEM,
+	"pem-rsa-pk": TypePEM,
+	"wslist":     TypeString,
 }
 
 // compact drops the white space of JSON that was decoded before.

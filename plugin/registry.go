@@ -13,12 +13,18 @@ import (
 // A Registry opens plugins by name. The zero value is not usable; make one
 // with NewRegistry. It is safe for concurrent use.
 type Registry struct {
-	mu      sync.RWMutex
-	openers map[string]Opener
+	mu       sync.RWMutex
+	openers  map[string]Opener
+	versions map[version]Opener
 }
 
+// A version is one of several modules of a plugin.
+type version struct{ name, digest string }
+
 // NewRegistry returns an empty registry.
-func NewRegistry() *Registry { return &Registry{openers: map[string]Opener{}} }
+func NewRegistry() *Registry {
+	return &Registry{openers: map[string]Opener{}, versions: map[version]Opener{}}
+}
 
 // Register adds a plugin. It returns Conflict if the name is taken.
 func (r *Registry) Register(name string, o Opener) error {
@@ -32,6 +38,32 @@ func (r *Registry) Register(name string, o Opener) error {
 	}
 	r.openers[name] = o
 	return nil
+}
+
+// Replace makes o what name stands for, whether there was one or not.
+func (r *Registry) Replace(name string, o Opener) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.openers[name] = o
+}
+
+// ReplaceVersion makes o what name stands for when the version of a digest is
+// asked for.
+func (r *Registry) ReplaceVersion(name, digest string, o Opener) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.versions[version{name, digest}] = o
+}
+
+// Remove forgets a plugin, or with a digest one version of it.
+func (r *Registry) Remove(name, digest string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if digest == "" {
+		delete(r.openers, name)
+		return
+	}
+	delete(r.versions, version{name, digest})
 }
 
 // Names returns the names of all plugins, sorted.
@@ -116,15 +148,38 @@ func (r *Registry) OpenStore(ctx context.Context, name string, e shield.Endpoint
 	return s, info, err
 }
 
+// OpenTargetVersion opens a target of the version of a plugin that has the
+// digest, or as OpenTarget does if there is none; the Info's digest tells
+// which it was.
+func (r *Registry) OpenTargetVersion(ctx context.Context, name, digest string, e shield.Endpoint, log Log) (Target, Info, error) {
+	r.mu.RLock()
+	o, ok := r.versions[version{name, digest}]
+	r.mu.RUnlock()
+	if !ok {
+		return r.OpenTarget(ctx, name, e, log)
+	}
+	info, e, err := resolve(ctx, o, RoleTarget, e)
+	if err != nil {
+		return nil, info, err
+	}
+	t, err := o.OpenTarget(ctx, e, log)
+	return t, info, err
+}
+
 func (r *Registry) prepare(ctx context.Context, name string, role Role, e shield.Endpoint) (Opener, Info, shield.Endpoint, error) {
 	o, err := r.opener(name)
 	if err != nil {
 		return nil, Info{}, nil, err
 	}
+	info, e, err := resolve(ctx, o, role, e)
+	return o, info, e, err
+}
+
+func resolve(ctx context.Context, o Opener, role Role, e shield.Endpoint) (Info, shield.Endpoint, error) {
 	info, err := o.Info(ctx)
 	if err != nil {
-		return nil, info, nil, err
+		return info, nil, err
 	}
 	e, err = info.Resolve(role, e)
-	return o, info, e, err
+	return info, e, err
 }

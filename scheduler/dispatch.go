@@ -222,8 +222,8 @@ func (s *Scheduler) endLapsed(ctx context.Context, t *shield.Task, now time.Time
 		Status: shield.TaskFailed, StoppedAt: now.UTC(), Code: shield.Interrupted, Error: text,
 		Log: line, Progress: t.Progress,
 	}
-	if t.Log != "" {
-		o.Log = t.Log + "\n" + line
+	if full, err := s.catalog.Task(ctx, t.UUID); err == nil && full.Log != "" {
+		o.Log = full.Log + "\n" + line // lists come without logs
 	}
 	if t.Op == shield.OpPurge {
 		o.RetryAt = now.UTC()

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -30,37 +30,72 @@ func NewClient(base string, token shield.Secret) (*Client, error) {
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
 		return nil, shield.FieldErrorf("api", "%q is not the address of a daemon: a URL like http://127.0.0.1:7643 is wanted", base)
 	}
-	return &Client{base: strings.TrimSuffix(base, "/"), token: token, http: &http.Client{}}, nil
+	if strings.ContainsFunc(token.Reveal(), func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return nil, shield.FieldErrorf("token", "has characters that no token has: is it the right file?")
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.ResponseHeaderTimeout = answerTimeout
+	return &Client{base: strings.TrimSuffix(base, "/"), token: token, http: &http.Client{
+		Transport:     transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}, nil
 }
+
+// answerTimeout is how long a daemon may take to answer. A plugin may be
+// asked to check an endpoint meanwhile.
+const answerTimeout = 2 * time.Minute
 
 // Do sends a request with in, if not nil, as its JSON body, and decodes the
 // answer into out, if not nil.
 func (c *Client) Do(ctx context.Context, method, path string, in, out any) error {
-	var body io.Reader
-	if in != nil {
-		b, err := json.Marshal(in)
-		if err != nil {
-			return err
-		}
-		body = bytes.NewReader(b)
+	if in == nil {
+		return c.request(ctx, method, path, "", nil, out)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
+	b, err := json.Marshal(in)
+	if err != nil {
+		return err
+	}
+	return c.request(ctx, method, path, "application/json", b, out)
+}
+
+// send posts a module.
+func (c *Client) send(ctx context.Context, path string, module []byte, out any) error {
+	return c.request(ctx, http.MethodPost, path, "application/wasm", module, out)
+}
+
+func (c *Client) request(ctx context.Context, method, path, contentType string, body []byte, out any) error {
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
 	if err != nil {
 		return shield.Errorf(shield.Invalid, "", "%w", err)
 	}
 	req.Header.Set("Authorization", "Bearer "+c.token.Reveal())
-	if in != nil {
-		req.Header.Set("Content-Type", "application/json")
+	if contentType != "" {
+		req.Header.Set("Content-Type", contentType)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return shield.Errorf(shield.Unavailable, "", "the daemon at %s cannot be reached: %w", c.base, err)
+		return c.unanswered(ctx, err)
 	}
 	defer resp.Body.Close()
-	return c.answer(resp, out)
+	return c.answer(ctx, resp, out)
 }
 
-func (c *Client) answer(resp *http.Response, out any) error {
+// unanswered is the error of a request that got no answer, or half of one.
+func (c *Client) unanswered(ctx context.Context, err error) error {
+	switch {
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return shield.Errorf(shield.TimedOut, "", "the daemon at %s has not answered in time: %w", c.base, err)
+	case ctx.Err() != nil:
+		return shield.Errorf(shield.Canceled, "", "canceled: %w", err)
+	}
+	var wrapped *url.Error
+	if errors.As(err, &wrapped) {
+		err = wrapped.Err // the address is named once
+	}
+	return shield.Errorf(shield.Unavailable, "", "the daemon at %s cannot be reached: %w", c.base, err)
+}
+
+func (c *Client) answer(ctx context.Context, resp *http.Response, out any) error {
 	if resp.StatusCode >= 300 {
 		return problemOf(resp)
 	}
@@ -68,6 +103,9 @@ func (c *Client) answer(resp *http.Response, out any) error {
 		return nil
 	}
 	if err := json.NewDecoder(resp.Body).Decode(out); err != nil {
+		if ctx.Err() != nil {
+			return c.unanswered(ctx, err)
+		}
 		return shield.Errorf(shield.Unavailable, "", "the answer of %s was cut off or is no JSON: %w", c.base, err)
 	}
 	return nil
@@ -78,7 +116,11 @@ func problemOf(resp *http.Response) error {
 	var p problem
 	b, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
 	if json.Unmarshal(b, &p) != nil || p.Code == "" {
-		return shield.Errorf(shield.Unavailable, "", "this is no shield daemon: it answered %s", resp.Status)
+		text := "this is no shield daemon: it answered " + resp.Status
+		if to := resp.Header.Get("Location"); to != "" {
+			text += ", and points to " + to
+		}
+		return &shield.Error{Code: shield.Unavailable, Message: text}
 	}
 	return &shield.Error{Code: p.Code, Field: p.Field, Message: p.Detail}
 }
@@ -156,7 +198,17 @@ func (n NounClient[T]) Delete(ctx context.Context, ref string) error {
 	return n.c.Do(ctx, http.MethodDelete, n.at(ref), nil, nil)
 }
 
-func (n NounClient[T]) at(ref string) string { return n.path + "/" + url.PathEscape(ref) }
+func (n NounClient[T]) at(ref string) string { return at(n.path, ref) }
+
+// at is the path of one of a kind. Names may hold anything: those of dots
+// only would be taken for steps in the path.
+func at(path, ref string, more ...string) string {
+	segment := url.PathEscape(ref)
+	if ref == "." || ref == ".." {
+		segment = strings.ReplaceAll(ref, ".", "%2E")
+	}
+	return strings.Join(append([]string{path, segment}, more...), "/")
+}
 
 // task sends a request whose answer is a task.
 func (c *Client) task(ctx context.Context, method, path string, in any) (*shield.Task, error) {
@@ -166,28 +218,28 @@ func (c *Client) task(ctx context.Context, method, path string, in any) (*shield
 
 // RunJob starts a backup.
 func (c *Client) RunJob(ctx context.Context, ref string) (*shield.Task, error) {
-	return c.task(ctx, http.MethodPost, "/v1/jobs/"+url.PathEscape(ref)+"/run", nil)
+	return c.task(ctx, http.MethodPost, at("/v1/jobs", ref, "run"), nil)
 }
 
 // TestStore starts a test of a store.
 func (c *Client) TestStore(ctx context.Context, ref string) (*shield.Task, error) {
-	return c.task(ctx, http.MethodPost, "/v1/stores/"+url.PathEscape(ref)+"/test", nil)
+	return c.task(ctx, http.MethodPost, at("/v1/stores", ref, "test"), nil)
 }
 
 // Restore starts a restore of an archive, to its own target if target is
 // empty.
 func (c *Client) Restore(ctx context.Context, archive, target string) (*shield.Task, error) {
-	return c.task(ctx, http.MethodPost, "/v1/archives/"+url.PathEscape(archive)+"/restore", RestoreRequest{Target: target})
+	return c.task(ctx, http.MethodPost, at("/v1/archives", archive, "restore"), RestoreRequest{Target: target})
 }
 
 // PurgeArchive starts the removal of an archive from its store.
 func (c *Client) PurgeArchive(ctx context.Context, archive string) (*shield.Task, error) {
-	return c.task(ctx, http.MethodDelete, "/v1/archives/"+url.PathEscape(archive), nil)
+	return c.task(ctx, http.MethodDelete, at("/v1/archives", archive), nil)
 }
 
 // CancelTask asks for the end of a task.
 func (c *Client) CancelTask(ctx context.Context, uuid string) (*shield.Task, error) {
-	return c.task(ctx, http.MethodPost, "/v1/tasks/"+url.PathEscape(uuid)+"/cancel", nil)
+	return c.task(ctx, http.MethodPost, at("/v1/tasks", uuid, "cancel"), nil)
 }
 
 // Status returns the state of the daemon.
@@ -205,7 +257,7 @@ func (c *Client) Plugins(ctx context.Context) ([]PluginAnswer, error) {
 // Plugin describes one plugin of the daemon.
 func (c *Client) Plugin(ctx context.Context, name string) (*PluginAnswer, error) {
 	out := new(PluginAnswer)
-	return out, c.Do(ctx, http.MethodGet, "/v1/plugins/"+url.PathEscape(name), nil, out)
+	return out, c.Do(ctx, http.MethodGet, at("/v1/plugins", name), nil, out)
 }
 
 // Follow returns a task and its log from line after on, waiting for news at
@@ -213,21 +265,38 @@ func (c *Client) Plugin(ctx context.Context, name string) (*PluginAnswer, error)
 func (c *Client) Follow(ctx context.Context, uuid string, after int, wait time.Duration) (*FollowAnswer, error) {
 	q := url.Values{"after": {strconv.Itoa(after)}, "wait": {strconv.Itoa(int(wait.Seconds()))}}
 	out := new(FollowAnswer)
-	return out, c.Do(ctx, http.MethodGet, fmt.Sprintf("/v1/tasks/%s/follow?%s", url.PathEscape(uuid), q.Encode()), nil, out)
+	return out, c.Do(ctx, http.MethodGet, at("/v1/tasks", uuid, "follow")+"?"+q.Encode(), nil, out)
 }
 
 // Wait follows a task to its end, calling seen at each news.
 func (c *Client) Wait(ctx context.Context, uuid string, seen func(*FollowAnswer)) (*shield.Task, error) {
 	after := 0
 	for {
+		asked := time.Now()
 		a, err := c.Follow(ctx, uuid, after, 10*time.Second)
 		if err != nil {
 			return nil, err
 		}
 		seen(a)
+		if after == a.Next && time.Since(asked) < followPause {
+			pause(ctx, followPause) // a daemon that cannot wait for news is not asked all the time
+		}
 		after = a.Next
 		if a.Task.Status.Final() {
 			return a.Task, nil
 		}
+	}
+}
+
+// followPause is how long Wait waits after an answer that came at once and
+// had no new line.
+const followPause = 200 * time.Millisecond
+
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
 	}
 }

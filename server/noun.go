@@ -1,10 +1,8 @@
 package server
 
 import (
-	"bytes"
+	"cmp"
 	"context"
-	"encoding/json"
-	"io"
 	"net/http"
 
 	"github.com/google/uuid"
@@ -14,33 +12,39 @@ import (
 	"github.com/shieldhq/shield/plugin"
 )
 
-func newReader(b []byte) io.Reader { return bytes.NewReader(b) }
-
 // A noun serves the five routes of one kind of thing that users make.
 type noun[T any] struct {
 	server *Server
 	path   string
-	create func(context.Context, *T) error
-	get    func(context.Context, string) (*T, error)
-	list   func(context.Context, shield.Filter) ([]*T, error)
-	update func(context.Context, *T) error
-	remove func(context.Context, string) error
-	meta   func(*T) *shield.Meta
+	// filters are the query parameters of its list.
+	filters []string
+	// aliases are fields that hold the names of what others refer to by
+	// UUID: a client may set either.
+	aliases map[string]string
+	create  func(context.Context, *T) error
+	get     func(context.Context, string) (*T, error)
+	list    func(context.Context, shield.Filter) ([]*T, error)
+	update  func(context.Context, *T) error
+	remove  func(context.Context, string) error
+	meta    func(*T) *shield.Meta
 	// prepare checks what a client sent and makes it fit for the catalog;
 	// old is nil for a new one.
 	prepare func(ctx context.Context, v, old *T) error
+	// defaults fills a new one in, where zero is not what a missing field
+	// means.
+	defaults func(*T)
 	// show makes what the catalog has fit for clients.
 	show func(*T)
 	// changed is called after each change.
 	changed func()
 }
 
-func (n *noun[T]) mount(g *bunrouter.Group) {
-	g.GET(n.path, n.serveList)
-	g.POST(n.path, n.serveCreate)
-	g.GET(n.path+"/:ref", n.serveGet)
-	g.PATCH(n.path+"/:ref", n.servePatch)
-	g.DELETE(n.path+"/:ref", n.serveDelete)
+func (n *noun[T]) mount(g routes) {
+	g.handle("GET", n.path, n.serveList)
+	g.handle("POST", n.path, n.serveCreate)
+	g.handle("GET", n.path+"/:ref", n.serveGet)
+	g.handle("PATCH", n.path+"/:ref", n.servePatch)
+	g.handle("DELETE", n.path+"/:ref", n.serveDelete)
 }
 
 func (n *noun[T]) answer(w http.ResponseWriter, status int, v *T) error {
@@ -51,7 +55,7 @@ func (n *noun[T]) answer(w http.ResponseWriter, status int, v *T) error {
 }
 
 func (n *noun[T]) serveList(w http.ResponseWriter, req bunrouter.Request) error {
-	f, err := n.server.filter(req)
+	f, err := n.server.filter(req, n.filters...)
 	if err != nil {
 		return err
 	}
@@ -81,6 +85,9 @@ func (n *noun[T]) serveCreate(w http.ResponseWriter, req bunrouter.Request) erro
 		return err
 	}
 	v := new(T)
+	if n.defaults != nil {
+		n.defaults(v)
+	}
 	if err := decode(body, v); err != nil {
 		return err
 	}
@@ -109,8 +116,8 @@ func (n *noun[T]) serveGet(w http.ResponseWriter, req bunrouter.Request) error {
 	return n.reread(w, req, http.StatusOK, ref(req))
 }
 
-// servePatch applies a JSON merge patch (RFC 7396) to the noun. The member
-// "version", where given, must be the current one.
+// servePatch changes the fields that the body names and keeps the others. The
+// member "version", where given, must be the current one.
 func (n *noun[T]) servePatch(w http.ResponseWriter, req bunrouter.Request) error {
 	body, err := readBody(w, req.Request)
 	if err != nil {
@@ -120,13 +127,9 @@ func (n *noun[T]) servePatch(w http.ResponseWriter, req bunrouter.Request) error
 	if err != nil {
 		return err
 	}
-	next, err := merge(old, body)
+	next, err := merge(old, body, n.aliases)
 	if err != nil {
 		return err
-	}
-	om, nm := n.meta(old), n.meta(next)
-	if nm.UUID != om.UUID {
-		return shield.FieldErrorf("uuid", "cannot be changed")
 	}
 	if err := n.prepare(req.Context(), next, old); err != nil {
 		return err
@@ -135,34 +138,7 @@ func (n *noun[T]) servePatch(w http.ResponseWriter, req bunrouter.Request) error
 		return err
 	}
 	n.changed()
-	return n.reread(w, req, http.StatusOK, om.UUID)
-}
-
-// merge returns a copy of old with the members of patch in place of its own.
-// An endpoint is replaced whole.
-func merge[T any](old *T, patch []byte) (*T, error) {
-	b, err := json.Marshal(old)
-	if err != nil {
-		return nil, err
-	}
-	fields, changes := map[string]json.RawMessage{}, map[string]json.RawMessage{}
-	if err := json.Unmarshal(b, &fields); err != nil {
-		return nil, err
-	}
-	if err := decode(patch, &changes); err != nil {
-		return nil, err
-	}
-	for name, v := range changes {
-		if fields[name] == nil {
-			return nil, shield.FieldErrorf(name, "is not a field that can be changed")
-		}
-		fields[name] = v
-	}
-	if b, err = json.Marshal(fields); err != nil {
-		return nil, err
-	}
-	next := new(T)
-	return next, decode(b, next)
+	return n.reread(w, req, http.StatusOK, n.meta(old).UUID)
 }
 
 func (n *noun[T]) serveDelete(w http.ResponseWriter, req bunrouter.Request) error {
@@ -178,18 +154,19 @@ func nothing() {}
 
 func (s *Server) targets() *noun[shield.Target] {
 	return &noun[shield.Target]{
-		server: s, path: "/targets", create: s.catalog.CreateTarget, get: s.catalog.Target, list: s.catalog.Targets,
+		server: s, path: "/targets", filters: []string{"name", "plugin", "used", "limit"},
+		create: s.catalog.CreateTarget, get: s.catalog.Target, list: s.catalog.Targets,
 		update: s.catalog.UpdateTarget, remove: s.catalog.DeleteTarget, changed: nothing,
 		meta: func(t *shield.Target) *shield.Meta { return &t.Meta },
 		prepare: func(ctx context.Context, t, old *shield.Target) (err error) {
-			var before shield.Endpoint
-			if old != nil && old.Plugin == t.Plugin {
-				before = old.Endpoint
-			}
 			if err := t.Validate(); err != nil {
 				return err
 			}
-			t.Endpoint, err = s.sealEndpoint(ctx, t.UUID, t.Plugin, plugin.RoleTarget, t.Endpoint, before)
+			c := configured{row: t.UUID, role: plugin.RoleTarget, plugin: t.Plugin, endpoint: t.Endpoint}
+			if old != nil {
+				c.oldPlugin, c.oldEndpoint = old.Plugin, old.Endpoint
+			}
+			t.Endpoint, err = s.sealEndpoint(ctx, c)
 			return err
 		},
 		show: func(t *shield.Target) { t.Endpoint = s.vault.Redact(t.Endpoint) },
@@ -198,45 +175,29 @@ func (s *Server) targets() *noun[shield.Target] {
 
 func (s *Server) stores() *noun[shield.Store] {
 	return &noun[shield.Store]{
-		server: s, path: "/stores", create: s.catalog.CreateStore, get: s.catalog.Store, list: s.catalog.Stores,
+		server: s, path: "/stores", filters: []string{"name", "plugin", "used", "limit"},
+		create: s.catalog.CreateStore, get: s.catalog.Store, list: s.catalog.Stores,
 		update: s.catalog.UpdateStore, remove: s.catalog.DeleteStore, changed: nothing,
 		meta: func(st *shield.Store) *shield.Meta { return &st.Meta },
 		prepare: func(ctx context.Context, st, old *shield.Store) (err error) {
-			var before shield.Endpoint
-			if old != nil && old.Plugin == st.Plugin {
-				before = old.Endpoint
-			}
 			if err := st.Validate(); err != nil {
 				return err
 			}
-			st.Endpoint, err = s.sealEndpoint(ctx, st.UUID, st.Plugin, plugin.RoleStore, st.Endpoint, before)
+			c := configured{row: st.UUID, role: plugin.RoleStore, plugin: st.Plugin, endpoint: st.Endpoint}
+			if old != nil {
+				c.oldPlugin, c.oldEndpoint = old.Plugin, old.Endpoint
+			}
+			st.Endpoint, err = s.sealEndpoint(ctx, c)
 			return err
 		},
 		show: func(st *shield.Store) { st.Endpoint = s.vault.Redact(st.Endpoint) },
 	}
 }
 
-// sealEndpoint checks an endpoint with its plugin and seals its secrets.
-// Where a secret is sent as it was shown, that of the old endpoint is kept.
-func (s *Server) sealEndpoint(ctx context.Context, row, name string, r plugin.Role, e, old shield.Endpoint) (shield.Endpoint, error) {
-	info, err := s.plugins.Info(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	if old != nil {
-		if e, err = s.vault.Keep(row, e, old); err != nil {
-			return nil, err
-		}
-	}
-	if e, err = s.plugins.Resolve(ctx, name, r, e); err != nil {
-		return nil, err
-	}
-	return s.vault.Seal(row, e, info.Secrets(r))
-}
-
 func (s *Server) schedules() *noun[shield.Schedule] {
 	return &noun[shield.Schedule]{
-		server: s, path: "/schedules", create: s.catalog.CreateSchedule, get: s.catalog.Schedule, list: s.catalog.Schedules,
+		server: s, path: "/schedules", filters: []string{"name", "used", "limit"},
+		create: s.catalog.CreateSchedule, get: s.catalog.Schedule, list: s.catalog.Schedules,
 		update: s.catalog.UpdateSchedule, remove: s.catalog.DeleteSchedule, changed: s.opts.Changed,
 		meta: func(sc *shield.Schedule) *shield.Meta { return &sc.Meta },
 		prepare: func(_ context.Context, sc, _ *shield.Schedule) error {
@@ -247,7 +208,8 @@ func (s *Server) schedules() *noun[shield.Schedule] {
 
 func (s *Server) policies() *noun[shield.Policy] {
 	return &noun[shield.Policy]{
-		server: s, path: "/retention", create: s.catalog.CreatePolicy, get: s.catalog.Policy, list: s.catalog.Policies,
+		server: s, path: "/retention", filters: []string{"name", "used", "limit"},
+		create: s.catalog.CreatePolicy, get: s.catalog.Policy, list: s.catalog.Policies,
 		update: s.catalog.UpdatePolicy, remove: s.catalog.DeletePolicy, changed: nothing,
 		meta:    func(p *shield.Policy) *shield.Meta { return &p.Meta },
 		prepare: func(_ context.Context, p, _ *shield.Policy) error { return p.Validate() },
@@ -256,19 +218,30 @@ func (s *Server) policies() *noun[shield.Policy] {
 
 func (s *Server) jobs() *jobRoutes {
 	return &jobRoutes{noun[shield.Job]{
-		server: s, path: "/jobs", create: s.catalog.CreateJob, get: s.catalog.Job, list: s.catalog.Jobs,
+		server: s, path: "/jobs",
+		filters: []string{"name", "target", "store", "schedule", "retention_policy", "paused", "limit"},
+		aliases: map[string]string{"target": "target_uuid", "store": "store_uuid",
+			"schedule": "schedule_uuid", "retention_policy": "retention_uuid"},
+		create: s.catalog.CreateJob, get: s.catalog.Job, list: s.catalog.Jobs,
 		update: s.catalog.UpdateJob, remove: s.catalog.DeleteJob, changed: s.opts.Changed,
-		meta:    func(j *shield.Job) *shield.Meta { return &j.Meta },
-		prepare: func(_ context.Context, j, _ *shield.Job) error { return j.Validate() },
+		meta:     func(j *shield.Job) *shield.Meta { return &j.Meta },
+		defaults: func(j *shield.Job) { j.Priority = shield.DefaultPriority },
+		prepare: func(_ context.Context, j, old *shield.Job) error {
+			if old == nil {
+				j.Target, j.Store = cmp.Or(j.Target, j.TargetName), cmp.Or(j.Store, j.StoreName)
+				j.Schedule, j.Policy = cmp.Or(j.Schedule, j.ScheduleName), cmp.Or(j.Policy, j.PolicyName)
+			}
+			return j.Validate()
+		},
 	}}
 }
 
 // jobRoutes adds the run action to those of a noun.
 type jobRoutes struct{ noun[shield.Job] }
 
-func (j *jobRoutes) mount(g *bunrouter.Group) {
+func (j *jobRoutes) mount(g routes) {
 	j.noun.mount(g)
-	g.POST("/jobs/:ref/run", func(w http.ResponseWriter, req bunrouter.Request) error {
+	g.handle("POST", "/jobs/:ref/run", func(w http.ResponseWriter, req bunrouter.Request) error {
 		return j.server.submit(w, req, shield.Request{Op: shield.OpBackup, Job: ref(req)})
 	})
 }
@@ -282,6 +255,8 @@ func (s *Server) lookup(ctx context.Context, kind, name string) (string, error) 
 		return uuidOf(s.stores().meta)(s.catalog.Store(ctx, name))
 	case "schedule":
 		return uuidOf(s.schedules().meta)(s.catalog.Schedule(ctx, name))
+	case "job":
+		return uuidOf(s.jobs().meta)(s.catalog.Job(ctx, name))
 	}
 	return uuidOf(s.policies().meta)(s.catalog.Policy(ctx, name))
 }

@@ -2,6 +2,8 @@ package server
 
 import (
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/uptrace/bunrouter"
@@ -26,9 +28,9 @@ func (s *Server) shown(t *shield.Task) *shield.Task {
 	return t
 }
 
-func (s *Server) mountArchives(g *bunrouter.Group) {
-	g.GET("/archives", func(w http.ResponseWriter, req bunrouter.Request) error {
-		f, err := s.filter(req)
+func (s *Server) mountArchives(g routes) {
+	g.handle("GET", "/archives", func(w http.ResponseWriter, req bunrouter.Request) error {
+		f, err := s.filter(req, archiveFilters...)
 		if err != nil {
 			return err
 		}
@@ -38,18 +40,18 @@ func (s *Server) mountArchives(g *bunrouter.Group) {
 		}
 		return s.json(w, http.StatusOK, nonNil(all))
 	})
-	g.GET("/archives/:ref", func(w http.ResponseWriter, req bunrouter.Request) error {
+	g.handle("GET", "/archives/:ref", func(w http.ResponseWriter, req bunrouter.Request) error {
 		a, err := s.catalog.Archive(req.Context(), ref(req))
 		if err != nil {
 			return err
 		}
 		return s.json(w, http.StatusOK, a)
 	})
-	g.PATCH("/archives/:ref", s.annotateArchive)
-	g.DELETE("/archives/:ref", func(w http.ResponseWriter, req bunrouter.Request) error {
+	g.handle("PATCH", "/archives/:ref", s.annotateArchive)
+	g.handle("DELETE", "/archives/:ref", func(w http.ResponseWriter, req bunrouter.Request) error {
 		return s.submit(w, req, shield.Request{Op: shield.OpPurge, Archive: ref(req), Reason: "deleted by admin"})
 	})
-	g.POST("/archives/:ref/restore", s.restoreArchive)
+	g.handle("POST", "/archives/:ref/restore", s.restoreArchive)
 }
 
 // annotateArchive changes an archive's notes, all that clients may change.
@@ -59,19 +61,22 @@ func (s *Server) annotateArchive(w http.ResponseWriter, req bunrouter.Request) e
 		return err
 	}
 	var change struct {
-		Notes string `json:"notes"`
+		Notes *string `json:"notes"`
 	}
 	if err := decode(body, &change); err != nil {
 		return err
 	}
-	if err := shield.ValidateText("notes", change.Notes); err != nil {
+	if change.Notes == nil {
+		return shield.FieldErrorf("notes", "is missing: it is all that can be changed of an archive")
+	}
+	if err := shield.ValidateText("notes", *change.Notes); err != nil {
 		return err
 	}
 	a, err := s.catalog.Archive(req.Context(), ref(req))
 	if err != nil {
 		return err
 	}
-	a.Notes = change.Notes
+	a.Notes = *change.Notes
 	if err := s.catalog.UpdateArchive(req.Context(), a); err != nil {
 		return err
 	}
@@ -97,9 +102,9 @@ func (s *Server) restoreArchive(w http.ResponseWriter, req bunrouter.Request) er
 	return s.submit(w, req, shield.Request{Op: shield.OpRestore, Archive: ref(req), Target: r.Target})
 }
 
-func (s *Server) mountTasks(g *bunrouter.Group) {
-	g.GET("/tasks", func(w http.ResponseWriter, req bunrouter.Request) error {
-		f, err := s.filter(req)
+func (s *Server) mountTasks(g routes) {
+	g.handle("GET", "/tasks", func(w http.ResponseWriter, req bunrouter.Request) error {
+		f, err := s.filter(req, taskFilters...)
 		if err != nil {
 			return err
 		}
@@ -112,15 +117,16 @@ func (s *Server) mountTasks(g *bunrouter.Group) {
 		}
 		return s.json(w, http.StatusOK, nonNil(all))
 	})
-	g.GET("/tasks/:ref", func(w http.ResponseWriter, req bunrouter.Request) error {
-		t, _, _, err := s.scheduler.Follow(req.Context(), ref(req), 0, 0)
+	g.handle("GET", "/tasks/:ref", func(w http.ResponseWriter, req bunrouter.Request) error {
+		t, lines, _, err := s.scheduler.Follow(req.Context(), ref(req), 0, 0)
 		if err != nil {
 			return err
 		}
+		t.Log = strings.Join(lines, "\n") // newer than what the catalog has
 		return s.json(w, http.StatusOK, s.shown(t))
 	})
-	g.GET("/tasks/:ref/follow", s.followTask)
-	g.POST("/tasks/:ref/cancel", func(w http.ResponseWriter, req bunrouter.Request) error {
+	g.handle("GET", "/tasks/:ref/follow", s.followTask)
+	g.handle("POST", "/tasks/:ref/cancel", func(w http.ResponseWriter, req bunrouter.Request) error {
 		if err := s.scheduler.Cancel(req.Context(), ref(req)); err != nil {
 			return err
 		}
@@ -130,7 +136,7 @@ func (s *Server) mountTasks(g *bunrouter.Group) {
 		}
 		return s.json(w, http.StatusAccepted, s.shown(t))
 	})
-	g.POST("/stores/:ref/test", func(w http.ResponseWriter, req bunrouter.Request) error {
+	g.handle("POST", "/stores/:ref/test", func(w http.ResponseWriter, req bunrouter.Request) error {
 		return s.submit(w, req, shield.Request{Op: shield.OpTestStore, Store: ref(req)})
 	})
 }
@@ -144,7 +150,7 @@ type FollowAnswer struct {
 
 // followTask waits for news of a task: ?after=LINE&wait=SECONDS, at most 30.
 func (s *Server) followTask(w http.ResponseWriter, req bunrouter.Request) error {
-	q := queryOf(req)
+	q := s.queryOf(req)
 	after, wait := q.number("after"), min(q.number("wait"), 30)
 	if err := q.finish(); err != nil {
 		return err
@@ -170,7 +176,7 @@ func (s *Server) listPlugins(w http.ResponseWriter, req bunrouter.Request) error
 	for _, name := range s.plugins.Names() {
 		a := PluginAnswer{Name: name}
 		if info, err := s.plugins.Info(req.Context(), name); err != nil {
-			a.Error = err.Error()
+			a.Error = s.explain(req.Request, err)
 		} else {
 			a.Info = &info
 		}
@@ -180,15 +186,19 @@ func (s *Server) listPlugins(w http.ResponseWriter, req bunrouter.Request) error
 }
 
 func (s *Server) showPlugin(w http.ResponseWriter, req bunrouter.Request) error {
-	info, err := s.plugins.Info(req.Context(), ref(req))
+	name, names := ref(req), s.plugins.Names()
+	if !slices.Contains(names, name) {
+		return shield.Errorf(shield.NotFound, "", "there is no plugin %.100q: this host has %s", name, strings.Join(names, ", "))
+	}
+	info, err := s.plugins.Info(req.Context(), name)
 	if err != nil {
 		return err
 	}
-	return s.json(w, http.StatusOK, PluginAnswer{Name: ref(req), Info: &info})
+	return s.json(w, http.StatusOK, PluginAnswer{Name: name, Info: &info})
 }
 
 func (s *Server) listRuns(w http.ResponseWriter, req bunrouter.Request) error {
-	f, err := s.filter(req)
+	f, err := s.filter(req, runFilters...)
 	if err != nil {
 		return err
 	}
@@ -200,7 +210,7 @@ func (s *Server) listRuns(w http.ResponseWriter, req bunrouter.Request) error {
 }
 
 func (s *Server) listEvents(w http.ResponseWriter, req bunrouter.Request) error {
-	f, err := s.filter(req)
+	f, err := s.filter(req, eventFilters...)
 	if err != nil {
 		return err
 	}
@@ -221,7 +231,8 @@ type Status struct {
 	Archives  int            `json:"archives"` // valid ones
 	Running   []*shield.Task `json:"running"`
 	Pending   int            `json:"pending"`
-	Failed    []*shield.Task `json:"failed"` // in the last 24 hours, at most 10
+	Failures  int            `json:"failures"` // in the last 24 hours
+	Failed    []*shield.Task `json:"failed"`   // the newest of them, at most 10
 }
 
 func (s *Server) showStatus(w http.ResponseWriter, req bunrouter.Request) error {
@@ -248,7 +259,9 @@ func (s *Server) showStatus(w http.ResponseWriter, req bunrouter.Request) error 
 	st.Archives = count(length(s.catalog.Archives(ctx, shield.Filter{Statuses: []string{string(shield.ArchiveValid)}})))
 	st.Running = tasks(shield.Filter{Statuses: []string{string(shield.TaskRunning)}})
 	st.Pending = len(tasks(shield.Filter{Statuses: []string{string(shield.TaskPending)}}))
-	st.Failed = tasks(shield.Filter{Statuses: []string{string(shield.TaskFailed)}, After: time.Now().Add(-24 * time.Hour), Limit: 10})
+	st.Failed = tasks(shield.Filter{Statuses: []string{string(shield.TaskFailed)}, After: time.Now().Add(-24 * time.Hour)})
+	st.Failures = len(st.Failed)
+	st.Failed = st.Failed[:min(st.Failures, 10)]
 	if err != nil {
 		return err
 	}

@@ -8,11 +8,15 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
+	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/uptrace/bunrouter"
 
@@ -45,6 +49,9 @@ type Options struct {
 	CheckSchedule func(*shield.Schedule) error
 	// Changed is called after each change of a job or schedule.
 	Changed func()
+	// Library keeps the modules of sandboxed plugins; nil leaves its routes
+	// out.
+	Library Library
 	// Log receives failures that clients are not told the cause of.
 	Log *slog.Logger
 }
@@ -59,6 +66,8 @@ type Server struct {
 	token     [sha256.Size]byte
 	started   time.Time
 	router    *bunrouter.Router
+	// registered are all routes, in the form of Routes.
+	registered []string
 }
 
 var _ http.Handler = (*Server)(nil)
@@ -84,41 +93,98 @@ func New(c shield.Catalog, s shield.Scheduler, p Plugins, v Vault, opts Options)
 
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.problem(w, req, fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
+		}
+	}()
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
+	if !clean(req.URL) {
+		s.notFound(w, req)
+		return
+	}
 	s.router.ServeHTTP(w, req)
 }
 
+// clean reports whether the router can take a path. It would answer an
+// unclean one with a redirect, which loses the body of a request, and trip
+// over control characters, which no name has.
+func clean(u *url.URL) bool {
+	path := u.EscapedPath()
+	return path == "/" || !strings.HasSuffix(path, "/") && bunrouter.CleanPath(path) == path &&
+		!strings.ContainsFunc(u.Path, unicode.IsControl)
+}
+
+// notFound answers what no route answers.
+func (s *Server) notFound(w http.ResponseWriter, req *http.Request) {
+	methods := s.methods(req.URL.EscapedPath())
+	if len(methods) == 0 || slices.Contains(methods, req.Method) {
+		s.problem(w, req, shield.Errorf(shield.NotFound, "", "there is no %.200s", req.URL.Path))
+		return
+	}
+	w.Header().Set("Allow", strings.Join(methods, ", "))
+	s.status(w, http.StatusMethodNotAllowed, problem{Title: "method not allowed", Code: shield.Invalid,
+		Detail: fmt.Sprintf("%.20s is not a method of %.200s: %s are", req.Method, req.URL.Path, strings.Join(methods, ", "))})
+}
+
+// methods returns those that the routes of a path have.
+func (s *Server) methods(path string) []string {
+	var methods []string
+	for _, r := range s.registered {
+		method, pattern, _ := strings.Cut(r, " ")
+		if matches(pattern, path) {
+			methods = append(methods, method)
+		}
+	}
+	return methods
+}
+
+func matches(pattern, path string) bool {
+	want, have := strings.Split(pattern, "/"), strings.Split(path, "/")
+	return slices.EqualFunc(want, have, func(w, h string) bool { return w == h || strings.HasPrefix(w, ":") && h != "" })
+}
+
+// Routes returns every route as its method and path, like
+// "GET /v1/jobs/:ref".
+func (s *Server) Routes() []string { return slices.Clone(s.registered) }
+
+// routes is a group of routes that the server remembers.
+type routes struct {
+	server *Server
+	group  *bunrouter.Group
+	prefix string
+}
+
+func (r routes) handle(method, path string, h bunrouter.HandlerFunc) {
+	r.server.registered = append(r.server.registered, method+" "+r.prefix+path)
+	r.group.Handle(method, path, h)
+}
+
 func (s *Server) routes() {
-	s.router = bunrouter.New(
-		bunrouter.WithNotFoundHandler(func(w http.ResponseWriter, req bunrouter.Request) error {
-			s.problem(w, req.Request, shield.Errorf(shield.NotFound, "", "there is no %s", req.URL.Path))
-			return nil
-		}),
-		bunrouter.WithMethodNotAllowedHandler(func(w http.ResponseWriter, req bunrouter.Request) error {
-			s.status(w, http.StatusMethodNotAllowed, problem{Title: "method not allowed", Code: shield.Invalid,
-				Detail: req.Method + " is not a method of " + req.URL.Path})
-			return nil
-		}),
-		bunrouter.Use(s.errors),
-	)
-	s.router.GET("/healthz", func(w http.ResponseWriter, _ bunrouter.Request) error {
+	none := func(w http.ResponseWriter, req bunrouter.Request) error {
+		s.notFound(w, req.Request)
+		return nil
+	}
+	s.router = bunrouter.New(bunrouter.WithNotFoundHandler(none), bunrouter.WithMethodNotAllowedHandler(none), bunrouter.Use(s.errors))
+	open := routes{s, &s.router.Group, ""}
+	open.handle("GET", "/healthz", func(w http.ResponseWriter, _ bunrouter.Request) error {
 		return s.json(w, http.StatusOK, map[string]string{"status": "ok"})
 	})
-	s.router.Use(s.authenticate).WithGroup("/v1", func(g *bunrouter.Group) {
-		s.targets().mount(g)
-		s.stores().mount(g)
-		s.schedules().mount(g)
-		s.policies().mount(g)
-		s.jobs().mount(g)
-		s.mountArchives(g)
-		s.mountTasks(g)
-		g.GET("/plugins", s.listPlugins)
-		g.GET("/plugins/:ref", s.showPlugin)
-		g.GET("/runs", s.listRuns)
-		g.GET("/events", s.listEvents)
-		g.GET("/status", s.showStatus)
-	})
+	g := routes{s, s.router.Use(s.authenticate).NewGroup("/v1"), "/v1"}
+	s.targets().mount(g)
+	s.stores().mount(g)
+	s.schedules().mount(g)
+	s.policies().mount(g)
+	s.jobs().mount(g)
+	s.mountArchives(g)
+	s.mountTasks(g)
+	g.handle("GET", "/plugins", s.listPlugins)
+	g.handle("GET", "/plugins/:ref", s.showPlugin)
+	s.mountModules(g)
+	g.handle("GET", "/runs", s.listRuns)
+	g.handle("GET", "/events", s.listEvents)
+	g.handle("GET", "/status", s.showStatus)
 }
 
 // errors turns what handlers return into problem documents.
@@ -133,9 +199,9 @@ func (s *Server) errors(next bunrouter.HandlerFunc) bunrouter.HandlerFunc {
 
 func (s *Server) authenticate(next bunrouter.HandlerFunc) bunrouter.HandlerFunc {
 	return func(w http.ResponseWriter, req bunrouter.Request) error {
-		token, ok := strings.CutPrefix(req.Header.Get("Authorization"), "Bearer ")
+		scheme, token, _ := strings.Cut(req.Header.Get("Authorization"), " ")
 		sum := sha256.Sum256([]byte(token))
-		if !ok || subtle.ConstantTimeCompare(sum[:], s.token[:]) != 1 {
+		if !strings.EqualFold(scheme, "Bearer") || token == "" || subtle.ConstantTimeCompare(sum[:], s.token[:]) != 1 {
 			w.Header().Set("WWW-Authenticate", "Bearer")
 			return shield.Errorf(shield.Unauthorized, "", "a valid token is wanted in the header Authorization: Bearer TOKEN")
 		}

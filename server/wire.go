@@ -1,14 +1,16 @@
 package server
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
+	"reflect"
 	"strconv"
-	"time"
-
-	"github.com/uptrace/bunrouter"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/shieldhq/shield"
 )
@@ -48,18 +50,25 @@ func statusOf(c shield.Code) int {
 	return http.StatusInternalServerError
 }
 
-// problem answers with an error. The cause of an internal one is for the log
-// only.
+// problem answers with an error.
 func (s *Server) problem(w http.ResponseWriter, req *http.Request, err error) {
-	p := problem{Code: shield.CodeOf(err)}
+	p := problem{Code: shield.CodeOf(err), Detail: s.explain(req, err)}
 	var e *shield.Error
 	if errors.As(err, &e) && p.Code != shield.Internal {
-		p.Field, p.Detail = e.Field, (&shield.Error{Message: e.Message, Code: e.Code}).Error()
-	} else {
-		s.opts.Log.Error("a request failed", "method", req.Method, "path", req.URL.Path, "err", err)
-		p.Detail = "something is wrong with the daemon itself: its log has the cause"
+		p.Field = e.Field
 	}
 	s.status(w, statusOf(p.Code), p)
+}
+
+// explain is what clients are told of an error. The cause of an internal one
+// is for the log only.
+func (s *Server) explain(req *http.Request, err error) string {
+	var e *shield.Error
+	if errors.As(err, &e) && e.Code != shield.Internal {
+		return (&shield.Error{Message: e.Message, Code: e.Code}).Error()
+	}
+	s.opts.Log.Error("a request failed", "method", req.Method, "path", req.URL.Path, "err", err)
+	return "something is wrong with the daemon itself: its log has the cause"
 }
 
 func (s *Server) status(w http.ResponseWriter, status int, p problem) {
@@ -93,20 +102,18 @@ func readBody(w http.ResponseWriter, req *http.Request) ([]byte, error) {
 	if err != nil {
 		return nil, shield.Errorf(shield.Invalid, "", "the body cannot be read: %w", err)
 	}
+	if !utf8.Valid(b) { // encoding/json would change what is not
+		return nil, shield.Errorf(shield.Invalid, "", "the body is not valid UTF-8")
+	}
 	return b, nil
 }
 
 // decode reads exactly one JSON value without unknown fields into v.
 func decode(body []byte, v any) error {
-	d := json.NewDecoder(newReader(body))
+	d := json.NewDecoder(bytes.NewReader(body))
 	d.DisallowUnknownFields()
-	err := d.Decode(v)
-	var typ *json.UnmarshalTypeError
-	switch {
-	case errors.As(err, &typ):
-		return shield.FieldErrorf(typ.Field, "is a JSON %s: %s is wanted", typ.Value, typ.Type)
-	case err != nil:
-		return shield.Errorf(shield.Invalid, "", "the body is not the JSON object that was wanted: %w", err)
+	if err := d.Decode(v); err != nil {
+		return decodeError(err)
 	}
 	if _, err := d.Token(); err != io.EOF {
 		return shield.Errorf(shield.Invalid, "", "the body has text behind its JSON object")
@@ -114,110 +121,35 @@ func decode(body []byte, v any) error {
 	return nil
 }
 
-// filter reads the query parameters that lists share.
-func (s *Server) filter(req bunrouter.Request) (shield.Filter, error) {
-	q := queryOf(req)
-	f := shield.Filter{
-		Name: q.text("name"), Plugin: q.text("plugin"), Op: shield.Op(q.text("op")),
-		Job:      q.text("job"),
-		Statuses: q.list("status"),
-		Used:     q.flag("used"), Paused: q.flag("paused"),
-		After: q.time("after"), Before: q.time("before"), Limit: q.number("limit"),
+func decodeError(err error) error {
+	var typ *json.UnmarshalTypeError
+	if errors.As(err, &typ) {
+		field := typ.Field[strings.LastIndex(typ.Field, ".")+1:] // without the name of what is embedded
+		if field == "" {
+			return shield.Errorf(shield.Invalid, "", "the body is a JSON %s: an object is wanted", typ.Value)
+		}
+		return shield.FieldErrorf(field, "is a JSON %s: %s is wanted", typ.Value, jsonName(typ.Type))
 	}
-	f.Target = q.uuid(s, "target")
-	f.Store = q.uuid(s, "store")
-	f.Schedule = q.uuid(s, "schedule")
-	f.Policy = q.uuid(s, "retention_policy")
-	return f, q.finish()
-}
-
-// A query reads query parameters and remembers the first error.
-type query struct {
-	req    bunrouter.Request
-	values map[string][]string
-	err    error
-}
-
-func queryOf(req bunrouter.Request) *query {
-	return &query{req: req, values: req.URL.Query()}
-}
-
-func (q *query) list(name string) []string {
-	v := q.values[name]
-	delete(q.values, name)
-	return v
-}
-
-func (q *query) text(name string) string {
-	v := q.list(name)
-	if len(v) > 1 {
-		q.fail(shield.FieldErrorf(name, "is given %d times", len(v)))
-	}
-	if len(v) == 0 {
-		return ""
-	}
-	return v[0]
-}
-
-func (q *query) fail(err error) {
-	if q.err == nil && err != nil {
-		q.err = err
-	}
-}
-
-func (q *query) flag(name string) *bool {
-	text := q.text(name)
-	if text == "" {
-		return nil
-	}
-	b, err := strconv.ParseBool(text)
-	if err != nil {
-		q.fail(shield.FieldErrorf(name, "is %q: true or false is wanted", text))
-	}
-	return &b
-}
-
-func (q *query) number(name string) int {
-	text := q.text(name)
-	if text == "" {
-		return 0
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 0 {
-		q.fail(shield.FieldErrorf(name, "is %q: a whole number, 0 or more, is wanted", text))
-	}
-	return n
-}
-
-func (q *query) time(name string) time.Time {
-	text := q.text(name)
-	if text == "" {
-		return time.Time{}
-	}
-	for _, layout := range []string{time.RFC3339, "2006-01-02", "20060102"} {
-		if t, err := time.Parse(layout, text); err == nil {
-			return t.UTC()
+	if quoted, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
+		if name, err := strconv.Unquote(quoted); err == nil {
+			return shield.FieldErrorf(fmt.Sprintf("%.100s", name), "is not a field of this")
 		}
 	}
-	q.fail(shield.FieldErrorf(name, "is %q: a time like 2026-01-31T04:00:00Z or a date like 20260131 is wanted", text))
-	return time.Time{}
+	if errors.Is(err, io.EOF) {
+		return shield.Errorf(shield.Invalid, "", "the body is empty: a JSON object is wanted")
+	}
+	return shield.Errorf(shield.Invalid, "", "the body is not the JSON object that was wanted: %w", err)
 }
 
-// uuid reads a name or UUID of a noun and returns its UUID.
-func (q *query) uuid(s *Server, name string) string {
-	text := q.text(name)
-	if text == "" || shield.IsUUID(text) {
-		return text
+// jsonName is what a Go type is called in JSON.
+func jsonName(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.String:
+		return "a string"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Int, reflect.Int64:
+		return "a whole number"
 	}
-	id, err := s.lookup(q.req.Context(), name, text)
-	q.fail(err)
-	return id
-}
-
-// finish returns the first error; a parameter that nobody asked for is one.
-func (q *query) finish() error {
-	for name := range q.values {
-		q.fail(shield.FieldErrorf(name, "is not a parameter of this list"))
-	}
-	return q.err
+	return "an object"
 }

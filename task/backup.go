@@ -39,7 +39,7 @@ func (c *call) backup(ctx context.Context) (shield.TaskResult, error) {
 	}
 	b := &backup{call: c, target: target, store: store, info: info, opts: opts, takenAt: time.Now().UTC().Truncate(time.Millisecond)}
 	a, err := b.run(ctx)
-	result := shield.TaskResult{Archive: a, Progress: b.progress()}
+	result := shield.TaskResult{Archive: a, Progress: c.transfer.progress()}
 	if err != nil {
 		result.Archive = nil
 		result.Leftovers, err = b.cleanUp(ctx, err)
@@ -76,15 +76,7 @@ type backup struct {
 	opts    *archive.WriterOptions
 	takenAt time.Time
 
-	transfer *transfer
-	stored   []string // keys that may exist in the store
-}
-
-func (b *backup) progress() shield.Progress {
-	if b.transfer == nil {
-		return shield.Progress{}
-	}
-	return b.transfer.progress()
+	stored []string // keys that may exist in the store
 }
 
 func (b *backup) run(ctx context.Context) (*shield.Archive, error) {
@@ -108,18 +100,14 @@ func (b *backup) run(ctx context.Context) (*shield.Archive, error) {
 }
 
 // stream runs target, archive writer and store until all three have ended.
-func (b *backup) stream(parent context.Context) (archive.Summary, plugin.Stored, error) {
-	ctx, cancel := context.WithCancelCause(parent)
-	defer cancel(nil)
-	t := &transfer{call: b.call, cancel: cancel}
+func (b *backup) stream(ctx context.Context) (archive.Summary, plugin.Stored, error) {
+	t := b.transfer
 	pr, pw := io.Pipe()
 	w, err := archive.NewWriter(waitingWriter{pw, t}, b.header(), b.opts)
 	if err != nil {
 		return archive.Summary{}, plugin.Stored{}, err
 	}
-	t.counts = w.Progress
-	b.transfer = t
-	go t.watch(ctx)
+	t.stream.Store(counter(w))
 
 	var ack plugin.Stored
 	put := make(chan struct{})
@@ -193,7 +181,7 @@ func (b *backup) prove(ctx context.Context, sum archive.Summary, ack plugin.Stor
 	if ack.Key != b.task.Key {
 		b.stored = append(b.stored, ack.Key)
 	}
-	err := b.guarded(ctx, func() error {
+	err := b.onStore(ctx, func() error {
 		if err := agree(sum, ack); err != nil {
 			return err
 		}
@@ -228,7 +216,7 @@ func (b *backup) confirm(ctx context.Context, sum archive.Summary, ack plugin.St
 	}
 	defer r.Close()
 	if ack.Size < 0 {
-		return readBack(r, sum)
+		return readBack(waitingReader{r, b.transfer}, sum)
 	}
 	head := make([]byte, min(sum.SealedSize, 4096))
 	if _, err := io.ReadFull(r, head); err != nil {
@@ -281,7 +269,7 @@ func (b *backup) archive(sum archive.Summary, ack plugin.Stored) *shield.Archive
 		Key: key, TakenAt: b.takenAt, ExpiresAt: b.takenAt.Add(time.Duration(t.Retention) * time.Second),
 		Status: shield.ArchiveValid, Plugin: t.TargetPlugin, PluginVersion: b.info.Version, PluginDigest: b.info.Digest,
 		Compression: string(b.opts.Level), Encrypted: len(b.opts.Recipients) > 0,
-		RawSize: sum.RawSize, RawDigest: sum.RawDigest, StoredSize: sum.SealedSize, StoredDigest: sum.SealedDigest,
+		RawSize: sum.RawSize, RawDigest: sum.RawDigest, StoredSize: sum.SealedSize, StoredDigest: sum.SealedDigest, Seal: sum.Seal,
 		Frames: sum.Frames,
 	}
 }
@@ -298,7 +286,7 @@ func (b *backup) commit(ctx context.Context, a *shield.Archive) error {
 		TargetPlugin: a.Plugin, PluginVersion: a.PluginVersion, PluginDigest: a.PluginDigest,
 		StoreUUID: a.Store, StoreName: a.StoreName, JobUUID: b.task.Job, JobName: b.task.JobName,
 		TakenAt: a.TakenAt, FinishedAt: time.Now().UTC(), ExpiresAt: a.ExpiresAt,
-		RawSize: a.RawSize, RawDigest: a.RawDigest, SealedSize: a.StoredSize, SealedDigest: a.StoredDigest,
+		RawSize: a.RawSize, RawDigest: a.RawDigest, SealedSize: a.StoredSize, SealedDigest: a.StoredDigest, Seal: a.Seal,
 		Frames: a.Frames, Level: b.opts.Level, Recipients: names,
 	}, b.runner.opts.SigningKey, recipients)
 	if err != nil {
@@ -306,7 +294,7 @@ func (b *backup) commit(ctx context.Context, a *shield.Archive) error {
 	}
 	wanted := a.Key + ManifestSuffix
 	b.stored = append(b.stored, wanted)
-	err = b.guarded(ctx, func() error {
+	err = b.onStore(ctx, func() error {
 		ack, err := b.store.Put(ctx, wanted, bytes.NewReader(data))
 		if err != nil {
 			return fmt.Errorf("storing the manifest: %w", err)
@@ -348,7 +336,7 @@ func (b *backup) cleanUp(ctx context.Context, failure error) ([]string, error) {
 	defer cancel()
 	var left []string
 	for _, key := range b.stored {
-		err := b.guarded(ctx, func() error { return b.store.Delete(ctx, key) })
+		err := b.onStore(ctx, func() error { return b.store.Delete(ctx, key) })
 		if err != nil {
 			b.logf("%s could not be purged: %v", key, err)
 			left = append(left, key)

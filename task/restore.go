@@ -2,6 +2,7 @@ package task
 
 import (
 	"context"
+	"errors"
 	"io"
 
 	"github.com/shieldhq/shield"
@@ -21,30 +22,44 @@ func (c *call) restore(ctx context.Context) (shield.TaskResult, error) {
 	}
 	c.logf("restoring archive %s from store %s (%s) to target %s (%s)", c.task.Archive, c.task.StoreName, c.task.StorePlugin, c.task.TargetName, c.task.TargetPlugin)
 
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	t := &transfer{call: c, cancel: cancel, counts: func() (int64, int64) { return 0, 0 }}
+	t := c.transfer
 	if c.task.Expected != nil {
 		t.total = c.task.Expected.RawSize
 	}
+	t.waiting.Add(1)
 	blob, err := guard(ctx, c.runner.opts.Grace, func() (io.ReadCloser, error) { return store.Get(ctx, c.task.Key) })
+	t.waiting.Add(-1)
 	if err != nil {
 		return shield.TaskResult{}, c.blame(ctx, shield.StoreFailed, err)
 	}
-	defer blob.Close()
 	r, err := c.unseal(ctx, t, blob)
-	if err != nil {
-		return shield.TaskResult{}, err
+	if err == nil {
+		t.stream.Store(counter(r))
+		err = c.feed(ctx, t, target.Restore, r)
 	}
-	defer r.Close()
-	t.counts = r.Progress
-	go t.watch(ctx)
-	err = c.feed(ctx, t, target.Restore, r)
+	c.shut(blob, r)
 	p := t.progress()
 	if err == nil {
 		c.logf("restored %d bytes, digest and length as they were stored", p.RawBytes)
 	}
 	return shield.TaskResult{Progress: p}, err
+}
+
+// shut closes the stream, the blob first so that nothing waits for it any
+// more. A store that hangs even then is left behind.
+func (c *call) shut(blob io.Closer, r *archive.Reader) {
+	over, cancel := context.WithCancel(context.Background())
+	cancel()
+	err := c.guarded(over, func() error {
+		err := blob.Close()
+		if r != nil {
+			err = errors.Join(err, r.Close())
+		}
+		return err
+	})
+	if err != nil {
+		c.logf("closing the archive: %v", err)
+	}
 }
 
 // unseal opens the archive stream and checks that it is the wanted one.
@@ -64,7 +79,7 @@ func (c *call) unseal(ctx context.Context, t *transfer, blob io.Reader) (*archiv
 func expect(t *shield.Task) *archive.Expect {
 	e := &archive.Expect{Archive: t.Archive}
 	if a := t.Expected; a != nil {
-		e.RawDigest, e.SealedSize, e.SealedDigest = a.RawDigest, a.StoredSize, a.StoredDigest
+		e.Seal, e.RawSize, e.RawDigest, e.SealedSize, e.SealedDigest = a.Seal, a.RawSize, a.RawDigest, a.StoredSize, a.StoredDigest
 	}
 	return e
 }

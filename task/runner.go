@@ -79,7 +79,11 @@ func (r *Runner) Run(ctx context.Context, t *shield.Task, m shield.Monitor) (shi
 	}
 	ctx, cancel := deadline(ctx, t)
 	defer cancel()
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
 	c := &call{runner: r, task: t, diag: newDiagnostics(m)}
+	c.transfer = &transfer{call: c, cancel: stop}
+	go c.transfer.watch(ctx)
 	switch t.Op {
 	case shield.OpBackup:
 		return c.backup(ctx)
@@ -102,9 +106,10 @@ func deadline(ctx context.Context, t *shield.Task) (context.Context, context.Can
 
 // A call is one run of one task.
 type call struct {
-	runner *Runner
-	task   *shield.Task
-	diag   *diagnostics
+	runner   *Runner
+	task     *shield.Task
+	diag     *diagnostics
+	transfer *transfer
 }
 
 func (c *call) logf(format string, args ...any) {
@@ -120,9 +125,16 @@ func (c *call) openStore(ctx context.Context) (plugin.Store, error) {
 }
 
 func (c *call) openTarget(ctx context.Context) (plugin.Target, plugin.Info, error) {
-	t, info, err := c.runner.plugins.OpenTarget(ctx, c.task.TargetPlugin, c.task.TargetEndpoint, c.diag.of(shield.SourceTarget))
+	digest := ""
+	if c.task.Expected != nil {
+		digest = c.task.Expected.PluginDigest
+	}
+	t, info, err := c.runner.plugins.OpenTargetVersion(ctx, c.task.TargetPlugin, digest, c.task.TargetEndpoint, c.diag.of(shield.SourceTarget))
 	if err != nil {
 		return nil, info, c.blame(ctx, shield.TargetFailed, err)
+	}
+	if digest != "" && info.Digest != digest {
+		c.logf("the version of %s that made this archive (%s) is not here: version %s (%s) is used", c.task.TargetPlugin, digest, info.Version, info.Digest)
 	}
 	return t, info, nil
 }
@@ -138,7 +150,7 @@ func (c *call) blame(ctx context.Context, side shield.Code, err error) error {
 	switch shield.CodeOf(err) {
 	case shield.Corrupt:
 		code = shield.Corrupt
-	case shield.Invalid, shield.PluginFailed, shield.NotFound, shield.Unavailable:
+	case shield.Invalid, shield.NotFound, shield.Unavailable:
 		code = shield.CodeOf(err)
 	}
 	return &shield.Error{Code: code, Message: c.describe(side, err), Err: err}
@@ -210,4 +222,11 @@ func guard[T any](ctx context.Context, grace time.Duration, f func() (T, error))
 func (c *call) guarded(ctx context.Context, f func() error) error {
 	_, err := guard(ctx, c.runner.opts.Grace, func() (struct{}, error) { return struct{}{}, f() })
 	return err
+}
+
+// onStore calls the store's code, outside of the archive stream.
+func (c *call) onStore(ctx context.Context, f func() error) error {
+	c.transfer.waiting.Add(1)
+	defer c.transfer.waiting.Add(-1)
+	return c.guarded(ctx, f)
 }

@@ -21,7 +21,7 @@ func (c *call) purge(ctx context.Context) error {
 		if key == "" {
 			continue
 		}
-		err := c.guarded(ctx, func() error { return remove(ctx, store, key) })
+		err := c.onStore(ctx, func() error { return remove(ctx, store, key) })
 		if err != nil {
 			return c.blame(ctx, shield.StoreFailed, fmt.Errorf("purging %s: %w", key, err))
 		}
@@ -55,11 +55,11 @@ func (c *call) testStore(ctx context.Context) error {
 		return err
 	}
 	if t, ok := store.(plugin.Tester); ok {
-		if err := c.guarded(ctx, func() error { return t.Test(ctx) }); err != nil {
+		if err := c.onStore(ctx, func() error { return t.Test(ctx) }); err != nil {
 			return c.blame(ctx, shield.StoreFailed, err)
 		}
 	}
-	err = c.guarded(ctx, func() error { return c.tryStore(ctx, store) })
+	err = c.onStore(ctx, func() error { return c.tryStore(ctx, store) })
 	if err != nil {
 		return c.blame(ctx, shield.StoreFailed, err)
 	}

@@ -10,22 +10,34 @@ import (
 	"github.com/shieldhq/shield"
 )
 
-// A transfer watches one stream between a target and a store: it counts,
-// reports progress, ends what is idle, and remembers which side failed
-// first.
+// A transfer watches one task: it counts the bytes, reports progress, ends
+// what is idle, and remembers which side failed first.
 type transfer struct {
 	call   *call
 	cancel context.CancelCauseFunc
-	counts func() (raw, stored int64)
-	total  int64
+	total  int64 // raw bytes expected; 0: unknown
 
+	stream   atomic.Value // a counter, once the archive stream is open
+	activity atomic.Int64 // bytes of the store's outside of the stream's counts
 	// waiting counts the calls that wait for the store at this moment, so
-	// that an idle stream can be blamed on the right side.
+	// that an idle task can be blamed on the right side.
 	waiting atomic.Int32
 
 	mu    sync.Mutex
 	side  shield.Code
 	first error
+}
+
+// A counter is an archive.Writer or Reader.
+type counter interface {
+	Progress() (raw, stored int64)
+}
+
+func (t *transfer) counts() (raw, stored int64) {
+	if c, ok := t.stream.Load().(counter); ok {
+		return c.Progress()
+	}
+	return 0, 0
 }
 
 // fail records err as the failure of a side, unless one was recorded before.
@@ -47,14 +59,14 @@ func (t *transfer) verdict(ctx context.Context) error {
 	return t.call.blame(ctx, t.side, t.first)
 }
 
-// watch reports progress twice a second and cancels the transfer when no
-// byte has moved for the idle timeout. It returns when ctx is done.
+// watch reports progress twice a second and cancels the task when no byte
+// has moved for the idle timeout. It returns when ctx is done.
 func (t *transfer) watch(ctx context.Context) {
 	tick := time.NewTicker(500 * time.Millisecond)
 	defer tick.Stop()
 	idle := t.call.runner.opts.IdleTimeout
 	meter := newMeter(time.Now())
-	var lastRaw, lastStored int64
+	var last [3]int64
 	moved := time.Now()
 	for {
 		select {
@@ -62,8 +74,8 @@ func (t *transfer) watch(ctx context.Context) {
 			return
 		case now := <-tick.C:
 			raw, stored := t.counts()
-			if raw != lastRaw || stored != lastStored {
-				lastRaw, lastStored, moved = raw, stored, now
+			if seen := [3]int64{raw, stored, t.activity.Load()}; seen != last {
+				last, moved = seen, now
 			}
 			t.call.diag.monitor.Progress(shield.Progress{
 				RawBytes: raw, StoredBytes: stored, TotalBytes: t.total, Rate: meter.rate(now, raw),
@@ -135,6 +147,7 @@ func (r waitingReader) Read(p []byte) (int, error) {
 	r.t.waiting.Add(1)
 	defer r.t.waiting.Add(-1)
 	n, err := r.r.Read(p)
+	r.t.activity.Add(int64(n))
 	if err != nil && err != io.EOF {
 		r.t.fail(shield.StoreFailed, err)
 	}

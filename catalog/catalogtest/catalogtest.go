@@ -32,6 +32,7 @@ func Run(t *testing.T, open func(t testing.TB) shield.Catalog) {
 		{"Finish", testFinish},
 		{"Runs", testRuns},
 		{"Events", testEvents},
+		{"Modules", testModules},
 		{"Hostile", testHostile},
 		{"Context", testContext},
 		{"Concurrent", testConcurrent},
@@ -153,7 +154,7 @@ func (f *fixture) addArchive(taken time.Time, change ...func(*shield.Task)) *shi
 	a := &shield.Archive{
 		Key: "key-" + t.UUID, ManifestKey: "manifest-" + t.UUID, TakenAt: taken, Plugin: "postgres", PluginVersion: "1.2.3",
 		PluginDigest: "blake3:aa", Compression: "fastest", Encrypted: true, RawSize: 1 << 40, RawDigest: "blake3:bb",
-		StoredSize: 1 << 39, StoredDigest: "blake3:cc", Frames: 1 << 20,
+		StoredSize: 1 << 39, StoredDigest: "blake3:cc", Seal: "age", Frames: 1 << 20,
 	}
 	must(f.t, f.FinishTask(f.ctx, t.UUID, l, shield.Outcome{Status: shield.TaskDone, StoppedAt: taken, Archive: a}))
 	return a

@@ -102,6 +102,7 @@ CREATE TABLE archives (
 	raw_digest     TEXT    NOT NULL,
 	stored_size    INTEGER NOT NULL,
 	stored_digest  TEXT    NOT NULL,
+	seal           TEXT    NOT NULL,
 	frames         INTEGER NOT NULL,
 	target_held    TEXT GENERATED ALWAYS AS (CASE status WHEN 'purged' THEN NULL ELSE target_uuid END) STORED
 		REFERENCES targets (uuid) ON DELETE RESTRICT,

@@ -67,6 +67,8 @@ func copyOut(w io.Writer, r io.Reader) error {
 
 // Restore copies r to the plugin's standard input. An error of r is returned
 // as it is. A plugin that ends well without having read all of r is an error.
+// A Read of r that is still under way a second after the plugin has ended is
+// left behind.
 func (t *target) Restore(ctx context.Context, r io.Reader) error {
 	return t.s.run(ctx, Request{Action: plugin.ActionRestore, Input: r})
 }

@@ -50,6 +50,9 @@ func Parse(data []byte) (*Keyring, error) {
 	}
 	k := &Keyring{current: f.Current, keys: map[string]cipher.AEAD{}}
 	for id, key := range f.Keys {
+		if id == "" || strings.Contains(id, ":") {
+			return nil, fmt.Errorf("the keyring is damaged: %q is no id of a key", id)
+		}
 		if len(key) != 32 {
 			return nil, fmt.Errorf("the keyring is damaged: key %q has %d bytes, not 32", id, len(key))
 		}
@@ -73,11 +76,11 @@ type marker struct {
 
 // isSealed returns the token of a sealed field.
 func isSealed(v json.RawMessage) (string, bool) {
-	var m marker
-	if len(v) == 0 || v[0] != '{' || json.Unmarshal(v, &m) != nil || m.Sealed == "" {
+	var m map[string]string
+	if len(v) == 0 || v[0] != '{' || json.Unmarshal(v, &m) != nil || len(m) != 1 || m["$sealed"] == "" {
 		return "", false
 	}
-	return m.Sealed, true
+	return m["$sealed"], true
 }
 
 func additional(key, row, field string) []byte {

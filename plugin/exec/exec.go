@@ -131,6 +131,11 @@ func (p *Plugin) open(ctx context.Context, r plugin.Role, e shield.Endpoint, log
 	if err != nil {
 		return nil, err
 	}
+	if info.Endpoint == "" && len(info.Actions) == 0 {
+		if s.Endpoint, err = portsAsText(&info, s.Endpoint); err != nil {
+			return nil, err
+		}
+	}
 	return s, p.checkDelivery(s)
 }
 

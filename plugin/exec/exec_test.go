@@ -361,3 +361,32 @@ func TestCanceledBeforeStart(t *testing.T) {
 	cancel()
 	wantError(t, tg.Backup(ctx, io.Discard), shield.Canceled, "script backup: stopped: context canceled")
 }
+
+// A program written for the original protocol declares types that have other
+// names now, and reads its ports as strings.
+func TestOriginalProgram(t *testing.T) {
+	t.Parallel()
+	p := script(t, nil, `{"name":"MySQL Backup Plugin","author":"a","version":"1.0.0",
+		"features":{"target":"yes","store":"no"},
+		"example":"{}","defaults":"{}",
+		"fields":[
+			{"mode":"target","name":"mysql_port","type":"port","title":"Port","default":"3306","required":true},
+			{"mode":"target","name":"ca","type":"pem-x509"},
+			{"mode":"target","name":"mysql_databases","type":"wslist"}]}`,
+		map[plugin.Action]string{"backup": `printf '%s %s' "$2" "$3"`})
+	info, err := p.Info(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := info.Resolve(plugin.RoleTarget, shield.Endpoint(`{"mysql_databases":"a b"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if err := target(t, p, string(e), nil).Backup(t.Context(), &out); err != nil {
+		t.Fatal(err)
+	}
+	if want := `--endpoint {"mysql_databases":"a b","mysql_port":"3306"}`; out.String() != want {
+		t.Errorf("the plugin got %s, want %s", &out, want)
+	}
+}

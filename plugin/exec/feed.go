@@ -81,11 +81,18 @@ func (f *feeder) settled() <-chan struct{} {
 	return f.done
 }
 
-func (f *feeder) close() error {
-	if f.probe != nil {
-		_ = f.probe.Close()
+// closeInput closes what is open after the plugin has ended, when nobody can
+// take it for the end of the stream any more.
+func (p *process) closeInput() {
+	if p.in == nil {
+		return
 	}
-	return f.w.Close()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.in.probe != nil {
+		_ = p.in.probe.Close()
+	}
+	_ = p.in.w.Close()
 }
 
 // unread returns how many bytes the plugin, which has ended, left in its

@@ -66,12 +66,10 @@ func (p *process) end() {
 	unread := p.unread()
 	p.kill() // what the leader has left behind
 	p.unwatch()
-	p.settle(p.in.settled(), p.grace)
+	p.settle(p.in.settled(), readerPatience)
 	p.settle(p.diagDone, stragglers)
 	p.settle(drained, stragglers)
-	if p.in != nil {
-		_ = p.in.close()
-	}
+	p.closeInput()
 	_ = p.out.Close()
 	_ = p.diagPipe.Close()
 	<-drained
@@ -86,6 +84,11 @@ func (p *process) end() {
 // stragglers is how long a pipe may stay open after the whole group was
 // killed. Only a process that has left the group can hold it.
 const stragglers = 250 * time.Millisecond
+
+// readerPatience is how long the end of a call waits for a Read of its input
+// that is under way. The Read may be stuck for good, and then the call must
+// still end; what it returns later is dropped.
+const readerPatience = time.Second
 
 // drain takes what a stopped plugin still writes, so that one that waits for
 // its reader can act on SIGTERM.

@@ -84,13 +84,13 @@ func (p *process) prepare(pl *Plugin) (err error) {
 	if err != nil {
 		return err
 	}
-	out, stdout, err := pipe()
+	out, stdout, err := os.Pipe()
 	if err != nil {
 		return err
 	}
 	p.out, p.children = out, append(p.children, stdout)
 	enlarge(out)
-	diag, stderr, err := pipe()
+	diag, stderr, err := os.Pipe()
 	if err != nil {
 		return err
 	}
@@ -116,7 +116,7 @@ func (p *process) prepareInput() (*os.File, error) {
 		p.children = append(p.children, f)
 		return f, err
 	}
-	r, w, err := pipe()
+	r, w, err := os.Pipe()
 	if err != nil {
 		return nil, err
 	}
@@ -125,8 +125,6 @@ func (p *process) prepareInput() (*os.File, error) {
 	p.in = &feeder{r: p.cmd.Input, w: w, finished: make(chan struct{}), done: make(chan struct{})}
 	return r, nil
 }
-
-func pipe() (r, w *os.File, err error) { return os.Pipe() }
 
 func (p *process) closeChildren() {
 	for _, f := range p.children {

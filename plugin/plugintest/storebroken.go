@@ -76,7 +76,7 @@ func checkCloseEarly(ctx context.Context, s *suite) error {
 	if err != nil {
 		return err
 	}
-	const size = 4 << 20
+	const size = 2 << 20
 	key, err := put(ctx, st, keyPrefix+"early", size)
 	if err != nil {
 		return err
@@ -188,7 +188,7 @@ func checkGetCanceled(ctx context.Context, s *suite) error {
 	if err != nil {
 		return err
 	}
-	const size = 8 << 20 // more than pipes hold
+	const size = 4 << 20 // more than pipes hold
 	key, err := put(ctx, st, keyPrefix+"get-canceled", size)
 	if err != nil {
 		return err

@@ -7,8 +7,10 @@ import (
 	"strings"
 )
 
+var errNotDir = errors.New("not a directory")
+
 func isNotDir(err error) bool {
-	return strings.HasSuffix(err.Error(), "not a directory")
+	return err != nil && strings.HasSuffix(err.Error(), errNotDir.Error())
 }
 
 func isFolder(error) bool { return false }

@@ -52,7 +52,7 @@ type put struct {
 }
 
 // run leaves nothing behind if it fails.
-func (p *put) run(r io.Reader) (size int64, err error) {
+func (p *put) run(r *ctxReader) (size int64, err error) {
 	defer func() {
 		if err != nil {
 			prune(p.root, p.made)
@@ -68,6 +68,10 @@ func (p *put) run(r io.Reader) (size int64, err error) {
 	// Closing comes last, since it ends the lock on the temporary name.
 	defer f.Close()
 	if size, err = p.fill(f, r); err == nil {
+		// An end that comes after the cancellation may be no end at all.
+		err = r.done()
+	}
+	if err == nil {
 		err = p.publish()
 	}
 	if err != nil {
@@ -114,11 +118,14 @@ func (p *put) create() (*os.File, error) {
 	for range 3 {
 		f, err := p.root.OpenFile(p.temp, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 		if err == nil {
-			if err := lock(f); err != nil && !isLacking(err) {
-				f.Close()
-				return nil, p.conflict("is being written by another")
+			held, err := p.hold(f)
+			if err != nil {
+				return nil, err
 			}
-			return f, nil
+			if held {
+				return f, nil
+			}
+			continue
 		}
 		if errors.Is(err, fs.ErrNotExist) {
 			// Somebody else's Delete pruned the folders meanwhile.
@@ -131,6 +138,30 @@ func (p *put) create() (*os.File, error) {
 		}
 	}
 	return nil, p.conflict("is being written by another")
+}
+
+// hold locks a new temporary file. Before it is locked, another who takes it
+// for abandoned may remove it.
+func (p *put) hold(f *os.File) (held bool, err error) {
+	if err := lock(f); err != nil && !isLacking(err) {
+		f.Close()
+		return false, p.conflict("is being written by another")
+	}
+	if p.names(f) {
+		return true, nil
+	}
+	f.Close()
+	return false, nil
+}
+
+// names reports whether the temporary name is that of an open file.
+func (p *put) names(f *os.File) bool {
+	held, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	now, err := p.root.Lstat(p.temp)
+	return err == nil && os.SameFile(now, held)
 }
 
 // clear removes a temporary file that nobody holds. Its lock is held
@@ -160,11 +191,7 @@ func (p *put) clear() error {
 		}
 		return p.conflict("is being written by another")
 	}
-	held, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	if now, err := p.root.Lstat(p.temp); err != nil || !os.SameFile(now, held) {
+	if !p.names(f) {
 		return p.free() // whoever held it has ended
 	}
 	return p.root.Remove(p.temp)

@@ -128,12 +128,24 @@ func (r *restore) entry(h *header) error {
 		r.issues.add(h.name, "is refused: base_dir itself can only be a folder")
 		return nil
 	}
-	d, err := r.here.reach(path[:len(path)-1], true)
+	d, err := r.parent(path)
 	if err != nil {
 		r.unreached(h.name, err)
 		return nil
 	}
 	return r.place(d, path[len(path)-1], name, h)
+}
+
+// parent returns the folder that a path is in. It makes it if it is missing,
+// once it is certain that the pool is not about to make something else there.
+func (r *restore) parent(path []string) (*dir, error) {
+	path = path[:len(path)-1]
+	d, err := r.here.reach(path, false)
+	if errors.Is(err, os.ErrNotExist) {
+		r.settle()
+		return r.here.reach(path, true)
+	}
+	return d, err
 }
 
 func (r *restore) unreached(name string, err error) {
@@ -174,12 +186,12 @@ func splitName(name string) (path []string, problem string) {
 
 // folder makes a folder, open to us alone until all is in it.
 func (r *restore) folder(path []string, name string, h *header) {
-	r.folders = append(r.folders, folder{name, h})
 	if len(path) == 0 {
+		r.folders = append(r.folders, folder{name, h})
 		return
 	}
 	last := path[len(path)-1]
-	parent, err := r.here.reach(path[:len(path)-1], true)
+	parent, err := r.parent(path)
 	if err != nil {
 		r.unreached(h.name, err)
 		return
@@ -190,6 +202,7 @@ func (r *restore) folder(path []string, name string, h *header) {
 		return
 	}
 	r.here.push(last, d)
+	r.folders = append(r.folders, folder{name, h})
 }
 
 // makeFolder makes a folder, or opens the one that is there. Anything else in

@@ -10,7 +10,10 @@ import (
 // smallSize is the size up to which a file is read before it is made. It is
 // then made under its own name at once, without a temporary one: nothing can
 // interrupt it but the file system.
-const smallSize = 256 << 10
+const smallSize = 128 << 10
+
+// sentLimit bounds the memory for the names that the pool may be at.
+const sentLimit = 16 << 10
 
 // place restores a file that is no folder. Its error is about the stream.
 func (r *restore) place(d *dir, last, name string, h *header) error {
@@ -34,12 +37,12 @@ func (r *restore) place(d *dir, last, name string, h *header) error {
 
 // small reads a file and hands it to the pool.
 func (r *restore) small(d *dir, last, name string, h *header) error {
-	buf := r.pool.buffer()
-	if err := r.in.data(buf[:h.size]); err != nil {
-		return err
-	}
-	if len(r.sent) >= 4096 {
+	if len(r.sent) >= sentLimit {
 		r.settle()
+	}
+	buf := r.pool.buffer(h.size)
+	if err := r.in.data(buf); err != nil {
+		return err
 	}
 	r.sent[name] = true
 	r.pool.send(job{d: d.retain(), name: last, h: h, data: buf})

@@ -45,7 +45,7 @@ func (s *store) Validate(context.Context) error { return nil }
 // root opens the base directory. It is not made if it is missing: that would
 // fill the disk below a mount that failed.
 func (s *store) root(op string) (*os.Root, error) {
-	root, err := os.OpenRoot(s.base)
+	root, err := openRoot(s.base)
 	if err != nil {
 		return nil, baseError(shield.StoreFailed, op, s.base, err)
 	}
@@ -141,7 +141,19 @@ func syncFolder(root *os.Root, name string) error {
 	return nil
 }
 
-// List calls yield with the blobs in the order of their keys.
+// openRoot looks first: os.OpenRoot would hang at a FIFO.
+func openRoot(name string) (*os.Root, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !info.IsDir() {
+		return nil, errNotDir
+	}
+	return os.OpenRoot(name)
+}
+
+// List calls yield with the blobs, sorted within each folder.
 func (s *store) List(ctx context.Context, prefix string, yield func(plugin.Object) error) error {
 	const op = "fs.list"
 	root, err := s.root(op)

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"runtime"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -18,7 +19,14 @@ import (
 const handleLimit = 1 << 30
 
 // missing says what this build does not keep.
-const missing = "this build does not see device numbers, holes and extended attributes"
+var missing = notSeen(runtime.GOOS)
+
+func notSeen(system string) string {
+	if system == "wasip1" {
+		return "the sandbox does not show modes, owners, device numbers, holes and extended attributes: they are not kept"
+	}
+	return "this build does not see device numbers, holes and extended attributes: they are not kept"
+}
 
 // A dir is an open folder. It also knows the base and its path from there,
 // since os.Root links names within one root only.
@@ -43,7 +51,7 @@ func newDir(root, base *os.Root, at string) *dir {
 }
 
 func openBase(path string) (*dir, error) {
-	root, err := os.OpenRoot(path)
+	root, err := openRoot(path)
 	if err != nil {
 		return nil, err
 	}

@@ -69,10 +69,17 @@ type ctxReader struct {
 	err error // of r, other than io.EOF
 }
 
-func (c *ctxReader) Read(p []byte) (int, error) {
-	if c.ctx.Err() != nil {
+// done returns the context's error, if it has one.
+func (c *ctxReader) done() error {
+	if c.ctx.Err() != nil && c.err == nil {
 		c.err = context.Cause(c.ctx)
-		return 0, c.err
+	}
+	return c.err
+}
+
+func (c *ctxReader) Read(p []byte) (int, error) {
+	if err := c.done(); err != nil {
+		return 0, err
 	}
 	n, err := c.r.Read(p)
 	if err != nil && !errors.Is(err, io.EOF) {

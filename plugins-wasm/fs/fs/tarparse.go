@@ -12,8 +12,7 @@ import (
 // parseBlock reads a header block.
 func parseBlock(p []byte) (*header, error) {
 	want, err := parseNumber(p[148:156])
-	unsigned, signed := checksums(p)
-	if err != nil || want != unsigned && want != signed {
+	if err != nil || want != checksum(p) && want != signedChecksum(p) {
 		return nil, errors.New("this is no tar header: its checksum is wrong")
 	}
 	h := &header{kind: p[156], name: cString(p[0:100]), link: cString(p[157:257])}
@@ -32,6 +31,17 @@ func parseBlock(p []byte) (*header, error) {
 		}
 	}
 	return h, n.err
+}
+
+// signedChecksum is what some old programs wrote: they took bytes for signed.
+func signedChecksum(p []byte) int64 {
+	n := checksum(p)
+	for i, c := range p[:blockSize] {
+		if c >= 0x80 && (i < 148 || i >= 156) {
+			n -= 256
+		}
+	}
+	return n
 }
 
 // numbers keeps the first error of several fields.

@@ -24,7 +24,7 @@ type reader struct {
 }
 
 const (
-	streamBuffer = 1 << 20
+	streamBuffer = 256 << 10
 	// extendedLimit bounds the memory that an extended header takes.
 	extendedLimit = 16 << 20
 )

@@ -156,8 +156,7 @@ func appendBlock(b []byte, h *header, size int64) []byte {
 	copy(p[297:328], h.group)
 	octal(p[329:337], int64(h.major))
 	octal(p[337:345], int64(h.minor))
-	sum, _ := checksums(p)
-	octal(p[148:155], sum)
+	octal(p[148:155], checksum(p))
 	p[155] = ' '
 	return b
 }
@@ -173,17 +172,15 @@ func octal(p []byte, n int64) {
 	}
 }
 
-// checksums sums a header block as unsigned and as signed bytes, taking the
-// sum's own field for spaces. Some old programs wrote the signed one.
-func checksums(p []byte) (unsigned, signed int64) {
-	for i, c := range p[:blockSize] {
-		if i >= 148 && i < 156 {
-			c = ' '
-		}
-		unsigned += int64(c)
-		signed += int64(int8(c))
+// checksum sums a header block, taking the sum's own field for spaces.
+func checksum(p []byte) (n int64) {
+	for _, c := range p[:148] {
+		n += int64(c)
 	}
-	return unsigned, signed
+	for _, c := range p[156:blockSize] {
+		n += int64(c)
+	}
+	return n + 8*' '
 }
 
 // isZero reports whether a block is all zeros.

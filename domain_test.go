@@ -1,0 +1,174 @@
+package shield_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/shieldhq/shield"
+)
+
+// TestTransitionsAreDocumented holds docs/tasks.md to the table.
+func TestTransitionsAreDocumented(t *testing.T) {
+	doc, err := os.ReadFile("docs/tasks.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := 0
+	for _, x := range shield.Transitions() {
+		row := fmt.Sprintf("| %s | %s | %s | %s |", x.From, x.To, x.By, x.When)
+		if !strings.Contains(string(doc), row) {
+			t.Errorf("docs/tasks.md lacks the row %s", row)
+		}
+		rows++
+	}
+	if got := strings.Count(string(doc), "\n| pending |") + strings.Count(string(doc), "\n| running |"); got != rows {
+		t.Errorf("docs/tasks.md has %d rows, the table %d", got, rows)
+	}
+}
+
+func TestTaskStates(t *testing.T) {
+	states := []shield.TaskStatus{shield.TaskPending, shield.TaskRunning, shield.TaskDone, shield.TaskFailed, shield.TaskCanceled}
+	for _, from := range states {
+		for _, to := range states {
+			if shield.CanMove(from, to) && from.Final() {
+				t.Errorf("%s is final, but can become %s", from, to)
+			}
+		}
+	}
+	if shield.CanMove(shield.TaskPending, shield.TaskDone) {
+		t.Error("a task can be done without having run")
+	}
+}
+
+func TestErrors(t *testing.T) {
+	cause := errors.New("disk on fire")
+	err := fmt.Errorf("outer: %w", shield.Errorf(shield.StoreFailed, "fs.Put", "writing: %w", cause))
+	if !errors.Is(err, shield.StoreFailed) || !errors.Is(err, cause) || errors.Is(err, shield.NotFound) {
+		t.Errorf("codes and causes of %v", err)
+	}
+	if got := err.Error(); got != "outer: fs.Put: writing: disk on fire" {
+		t.Errorf("got %q", got)
+	}
+	for _, c := range []struct {
+		err  error
+		want shield.Code
+	}{{nil, ""}, {cause, shield.Internal}, {err, shield.StoreFailed}, {shield.NotFound, shield.NotFound}} {
+		if got := shield.CodeOf(c.err); got != c.want {
+			t.Errorf("the code of %v is %q, want %q", c.err, got, c.want)
+		}
+	}
+}
+
+func TestSecretsDoNotPrint(t *testing.T) {
+	const text = "hunter2"
+	holder := struct{ Token shield.Secret }{text}
+	var log strings.Builder
+	slog.New(slog.NewTextHandler(&log, nil)).Info("x", "token", holder.Token)
+	encoded, err := json.Marshal(holder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	outputs := []string{log.String(), string(encoded)}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q"} {
+		outputs = append(outputs, fmt.Sprintf(verb, holder), fmt.Sprintf(verb, holder.Token))
+	}
+	endpoint := shield.Endpoint(`{"password":"` + text + `"}`)
+	outputs = append(outputs, fmt.Sprintf("%v %+v %#v %s", endpoint, endpoint, endpoint, endpoint))
+	for _, o := range outputs {
+		if strings.Contains(o, text) {
+			t.Errorf("a secret shows in %q", o)
+		}
+	}
+	if holder.Token.Reveal() != text {
+		t.Error("Reveal does not reveal")
+	}
+}
+
+func TestValidateName(t *testing.T) {
+	for _, name := range []string{"a", "prod db", "naïve/名前", strings.Repeat("x", 100)} {
+		if err := shield.ValidateName("name", name); err != nil {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+	for _, name := range []string{"", " a", "a ", "a\x00b", "a\nb", "\xff", strings.Repeat("x", 101), "0123abcd-0123-0123-0123-0123456789ab"} {
+		if err := shield.ValidateName("name", name); !errors.Is(err, shield.Invalid) {
+			t.Errorf("%.50q: %v, want Invalid", name, err)
+		}
+	}
+}
+
+func TestParseEndpoint(t *testing.T) {
+	good, err := shield.ParseEndpoint([]byte(` { "a" : 1, "b": {"c": [2]} } `))
+	if err != nil || string(good) != `{"a":1,"b":{"c":[2]}}` {
+		t.Errorf("got %s, %v", []byte(good), err)
+	}
+	const secret = "hunter2"
+	for _, text := range []string{
+		"", "null", "[]", `"` + secret + `"`, `{"a":1,"a":2}`, `{"a":"` + secret + `"`, `{"a":"` + secret + `"} x`,
+		`{"a":` + secret + `}`, `{"a" "b"}`, `{} {}`, strings.Repeat(" ", shield.EndpointLimit+1),
+	} {
+		_, err := shield.ParseEndpoint([]byte(text))
+		if !errors.Is(err, shield.Invalid) || strings.Contains(err.Error(), secret) {
+			t.Errorf("%.40q: %v, want Invalid without the value", text, err)
+		}
+	}
+}
+
+func FuzzParseEndpoint(f *testing.F) {
+	for _, s := range []string{`{}`, `{"a":1}`, `{"a":{"b":"c"}}`, `{"a":`, `[]`} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		e, err := shield.ParseEndpoint(text)
+		if err != nil {
+			return
+		}
+		again, err := shield.ParseEndpoint(e)
+		if err != nil || string(again) != string(e) {
+			t.Errorf("%q is taken as %q, and that as %q, %v", text, []byte(e), []byte(again), err)
+		}
+	})
+}
+
+func TestValidation(t *testing.T) {
+	meta := shield.Meta{Name: "x"}
+	job := shield.Job{Meta: meta, Target: "t", Store: "s", Schedule: "c", Policy: "p"}
+	with := func(change func(*shield.Job)) *shield.Job { j := job; change(&j); return &j }
+	for _, c := range []struct {
+		field string
+		v     interface{ Validate() error }
+	}{
+		{"", &job},
+		{"target", with(func(j *shield.Job) { j.Target = "" })},
+		{"store", with(func(j *shield.Job) { j.Store = "" })},
+		{"schedule", with(func(j *shield.Job) { j.Schedule = "" })},
+		{"retention_policy", with(func(j *shield.Job) { j.Policy = "" })},
+		{"priority", with(func(j *shield.Job) { j.Priority = 101 })},
+		{"priority", with(func(j *shield.Job) { j.Priority = -1 })},
+		{"compression", with(func(j *shield.Job) { j.Compression = "best" })},
+		{"timeout", with(func(j *shield.Job) { j.Timeout = -1 })},
+		{"name", &shield.Target{Plugin: "fs", Endpoint: shield.Endpoint(`{}`)}},
+		{"plugin", &shield.Target{Meta: meta, Endpoint: shield.Endpoint(`{}`)}},
+		{"endpoint", &shield.Store{Meta: meta, Plugin: "fs"}},
+		{"timespec", &shield.Schedule{Meta: meta}},
+		{"expiry", &shield.Policy{Meta: meta}},
+		{"expiry", &shield.Policy{Meta: meta, Expiry: shield.MaxExpiry + 1}},
+		{"retention", &shield.Task{Op: shield.OpBackup, TargetPlugin: "fs", StorePlugin: "fs", Archive: "a", Key: "k"}},
+		{"op", &shield.Task{Op: "format"}},
+	} {
+		err := c.v.Validate()
+		var e *shield.Error
+		if c.field == "" {
+			if err != nil {
+				t.Errorf("%+v: %v", c.v, err)
+			}
+		} else if !errors.As(err, &e) || e.Field != c.field || e.Code != shield.Invalid {
+			t.Errorf("%T: got %v, want Invalid about %s", c.v, err, c.field)
+		}
+	}
+}

@@ -1,0 +1,62 @@
+package library
+
+import (
+	"context"
+	"sync"
+
+	"github.com/shieldhq/shield"
+	"github.com/shieldhq/shield/plugin"
+)
+
+// lazy is a module that is compiled when it is first used. What it says of
+// itself is known from when it was installed.
+type lazy struct {
+	library *Library
+	info    plugin.Info
+	grant   plugin.Grant
+
+	mu     sync.Mutex
+	opener plugin.Opener
+}
+
+var _ plugin.Opener = (*lazy)(nil)
+
+// Info returns what the plugin said when it was installed.
+func (z *lazy) Info(context.Context) (plugin.Info, error) { return z.info, nil }
+
+// open compiles the module unless that was done. A failure is not kept, so
+// that what was put right works without a restart.
+func (z *lazy) open(ctx context.Context) (plugin.Opener, error) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	if z.opener != nil {
+		return z.opener, nil
+	}
+	module, err := z.library.load(z.info.Digest)
+	if err != nil {
+		return nil, err
+	}
+	o, err := z.library.sandbox.Open(ctx, module, z.grant)
+	if err == nil {
+		z.opener = o
+	}
+	return o, err
+}
+
+// OpenTarget opens a target of the module.
+func (z *lazy) OpenTarget(ctx context.Context, e shield.Endpoint, log plugin.Log) (plugin.Target, error) {
+	o, err := z.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return o.OpenTarget(ctx, e, log)
+}
+
+// OpenStore opens a store of the module.
+func (z *lazy) OpenStore(ctx context.Context, e shield.Endpoint, log plugin.Log) (plugin.Store, error) {
+	o, err := z.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return o.OpenStore(ctx, e, log)
+}

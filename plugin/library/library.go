@@ -1,0 +1,369 @@
+// Package library keeps the modules of sandboxed plugins: files named by
+// their digests in a folder, what is known of them in the catalog, and the
+// current version of each, bound by its grant, in a plugin.Registry. Older
+// versions stay while archives need them.
+package library
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/shieldhq/shield"
+	"github.com/shieldhq/shield/plugin"
+)
+
+// ModuleLimit is the size, in bytes, of the largest module.
+const ModuleLimit = 64 << 20
+
+// A Sandbox runs modules. wasmhost.Host is one.
+type Sandbox interface {
+	Open(ctx context.Context, module []byte, grant plugin.Grant) (plugin.Opener, error)
+}
+
+// Library is safe for concurrent use.
+type Library struct {
+	dir      string
+	records  shield.ModuleService
+	sandbox  Sandbox
+	registry *plugin.Registry
+
+	mu sync.Mutex // held while the set of modules changes
+}
+
+// Open opens the library in a folder, which is made if it is not there, and
+// registers its modules. None is compiled before it is used.
+func Open(ctx context.Context, dir string, records shield.ModuleService, sandbox Sandbox, registry *plugin.Registry) (*Library, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("the folder of plugins cannot be made: %w", err)
+	}
+	l := &Library{dir: dir, records: records, sandbox: sandbox, registry: registry}
+	all, err := records.Modules(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range all {
+		if err := l.register(m); err != nil {
+			return nil, err
+		}
+	}
+	return l, nil
+}
+
+// register makes a module available as its grant says.
+func (l *Library) register(m *shield.Module) error {
+	o, err := l.opener(m)
+	if err != nil {
+		return err
+	}
+	l.registry.ReplaceVersion(m.Name, m.Digest, o)
+	if m.Current {
+		l.registry.Replace(m.Name, o)
+	}
+	return nil
+}
+
+func (l *Library) opener(m *shield.Module) (*lazy, error) {
+	grant, err := plugin.ParseGrant(m.Grant)
+	if err != nil {
+		return nil, err
+	}
+	info, err := plugin.ParseInfo(m.Info)
+	if err != nil {
+		return nil, err
+	}
+	info.Digest = m.Digest
+	return &lazy{library: l, info: info, grant: grant}, nil
+}
+
+func (l *Library) path(digest string) string {
+	return filepath.Join(l.dir, strings.TrimPrefix(digest, "sha256:")+".wasm")
+}
+
+// load reads a module and checks that it is what its name says.
+func (l *Library) load(digest string) ([]byte, error) {
+	module, err := os.ReadFile(l.path(digest))
+	if err != nil {
+		return nil, shield.Errorf(shield.PluginFailed, "plugin", "the module %s cannot be read: %w", digest, err)
+	}
+	if got := digestOf(module); got != digest {
+		return nil, shield.Errorf(shield.Corrupt, "plugin", "the file of module %s has digest %s: it was changed; install the plugin again", digest, got)
+	}
+	return module, nil
+}
+
+func digestOf(module []byte) string {
+	sum := sha256.Sum256(module)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+// keep stores a module durably.
+func (l *Library) keep(digest string, module []byte) error {
+	if have, err := os.ReadFile(l.path(digest)); err == nil && digestOf(have) == digest {
+		return nil
+	}
+	f, err := os.CreateTemp(l.dir, ".new-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(module)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), l.path(digest))
+}
+
+// current returns the current module of a name, or nil.
+func (l *Library) current(ctx context.Context, name string) (*shield.Module, error) {
+	all, err := l.records.Modules(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range all {
+		if m.Name == name && m.Current {
+			return m, nil
+		}
+	}
+	return nil, nil
+}
+
+// Inspect tells what installing a module would mean. Nothing of it runs but
+// its info, without any capability. An empty name stands for the plugin's
+// own.
+func (l *Library) Inspect(ctx context.Context, name string, module []byte) (*plugin.Proposal, error) {
+	if len(module) > ModuleLimit {
+		return nil, shield.Errorf(shield.Invalid, "plugin", "the module has %d bytes: at most %d are allowed", len(module), ModuleLimit)
+	}
+	o, err := l.sandbox.Open(ctx, module, plugin.Grant{})
+	if err != nil {
+		return nil, err
+	}
+	info, err := o.Info(ctx)
+	if err != nil {
+		return nil, err
+	}
+	info.Digest = digestOf(module)
+	if name == "" {
+		name = info.Name
+	}
+	if err := shield.ValidateName("name", name); err != nil {
+		return nil, err
+	}
+	current, err := l.current(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	if current == nil && l.taken(name) {
+		return nil, &shield.Error{Code: shield.Conflict, Field: "name", Message: fmt.Sprintf("%q is the name of a plugin that is not a module: choose another", name)}
+	}
+	return plugin.NewProposal(name, info, current)
+}
+
+// taken reports whether a name stands for a plugin that is no module of ours.
+func (l *Library) taken(name string) bool {
+	for _, n := range l.registry.Names() {
+		if n == name {
+			return true
+		}
+	}
+	return false
+}
+
+// Install makes a module the current version of its plugin. What it asks for
+// beyond the grant of the version before, all of it if there is none, must be
+// agreed to by giving the module's digest as agreed; else Install returns
+// Forbidden, says what that is, and changes nothing.
+func (l *Library) Install(ctx context.Context, name string, module []byte, agreed string) (*shield.Module, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p, err := l.Inspect(ctx, name, module)
+	if err != nil {
+		return nil, err
+	}
+	if len(p.New) > 0 && agreed != p.Digest {
+		return nil, &shield.Error{Code: shield.Forbidden, Field: "agree", Message: fmt.Sprintf("%s %s asks for more than it is granted: it %s", p.Name, p.Info.Version, strings.Join(p.New, "; "))}
+	}
+	return l.install(ctx, p, module, false)
+}
+
+// install records what a proposal says. The grant of the version before is
+// widened by what is new, and otherwise kept as the operator made it.
+func (l *Library) install(ctx context.Context, p *plugin.Proposal, module []byte, bundled bool) (*shield.Module, error) {
+	needs, err := plugin.ParseCapabilities(p.Info.Capabilities)
+	if err != nil {
+		return nil, err
+	}
+	grant := plugin.GrantFor(needs)
+	if current, err := l.current(ctx, p.Name); err != nil {
+		return nil, err
+	} else if current != nil {
+		if grant, err = widen(current.Grant, needs); err != nil {
+			return nil, err
+		}
+	}
+	m := &shield.Module{Name: p.Name, Digest: p.Digest, Version: p.Info.Version, Bundled: bundled, Current: true}
+	if m.Info, err = json.Marshal(p.Info); err != nil {
+		return nil, err
+	}
+	if m.Grant, err = json.Marshal(grant); err != nil {
+		return nil, err
+	}
+	if err := l.keep(p.Digest, module); err != nil {
+		return nil, shield.Errorf(shield.Internal, "plugin", "the module cannot be stored: %w", err)
+	}
+	if err := l.records.InstallModule(ctx, m); err != nil {
+		return nil, err
+	}
+	return m, l.refresh(ctx, p.Name)
+}
+
+// widen adds to a grant what needs has beyond it.
+func widen(old json.RawMessage, needs plugin.Capabilities) (plugin.Grant, error) {
+	grant, err := plugin.ParseGrant(old)
+	if err != nil {
+		return grant, err
+	}
+	more := plugin.GrantFor(plugin.Diff(grant.Bound(), needs))
+	grant.TCP = append(grant.TCP, more.TCP...)
+	grant.HTTP = append(grant.HTTP, more.HTTP...)
+	grant.Read = append(grant.Read, more.Read...)
+	grant.Write = append(grant.Write, more.Write...)
+	grant.Own = append(grant.Own, more.Own...)
+	for name, c := range more.Exec {
+		if grant.Exec == nil {
+			grant.Exec = map[string]plugin.Command{}
+		}
+		grant.Exec[name] = c
+	}
+	grant.Memory = max(grant.Memory, more.Memory)
+	return grant, nil
+}
+
+// refresh registers all versions of a name anew.
+func (l *Library) refresh(ctx context.Context, name string) error {
+	all, err := l.records.Modules(ctx)
+	if err != nil {
+		return err
+	}
+	for _, m := range all {
+		if m.Name != name {
+			continue
+		}
+		if err := l.register(m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Bundle installs a module that came with the program, granted what it asks
+// for, unless it is installed already or the operator installed another.
+// load is called only if it is needed.
+func (l *Library) Bundle(ctx context.Context, name, digest string, load func() ([]byte, error)) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	current, err := l.current(ctx, name)
+	if err != nil || (current != nil && (current.Digest == digest || !current.Bundled)) {
+		return err
+	}
+	module, err := load()
+	if err != nil {
+		return err
+	}
+	p, err := l.Inspect(ctx, name, module)
+	if err != nil {
+		return err
+	}
+	_, err = l.install(ctx, p, module, true)
+	return err
+}
+
+// Grant replaces the grant of a plugin. The zero grant revokes everything.
+func (l *Library) Grant(ctx context.Context, name string, grant plugin.Grant) error {
+	if err := grant.Check(); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	text, err := json.Marshal(grant)
+	if err != nil {
+		return err
+	}
+	if err := l.records.GrantModule(ctx, name, text); err != nil {
+		return err
+	}
+	return l.refresh(ctx, name)
+}
+
+// Remove removes a plugin with all its versions. It returns InUse, and
+// removes nothing, while targets or stores use it or archives need one.
+func (l *Library) Remove(ctx context.Context, name string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all, err := l.records.Modules(ctx)
+	if err != nil {
+		return err
+	}
+	var mine []*shield.Module
+	for _, m := range all {
+		if m.Name == name {
+			mine = append(mine, m)
+		}
+	}
+	if len(mine) == 0 {
+		return shield.Errorf(shield.NotFound, "", "there is no module called %q", name)
+	}
+	// The current one comes first and goes last: it is the one that targets
+	// and stores use.
+	for i := len(mine) - 1; i >= 0; i-- {
+		if err := l.remove(ctx, mine[i]); err != nil {
+			return err
+		}
+	}
+	l.registry.Remove(name, "")
+	return nil
+}
+
+func (l *Library) remove(ctx context.Context, m *shield.Module) error {
+	if err := l.records.RemoveModule(ctx, m.Name, m.Digest); err != nil {
+		return err
+	}
+	l.registry.Remove(m.Name, m.Digest)
+	if err := os.Remove(l.path(m.Digest)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return shield.Errorf(shield.Internal, "plugin", "%w", err)
+	}
+	return nil
+}
+
+// Sweep removes the versions that are not current and that no archive needs.
+func (l *Library) Sweep(ctx context.Context) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all, err := l.records.Modules(ctx)
+	if err != nil {
+		return err
+	}
+	for _, m := range all {
+		if m.Current {
+			continue
+		}
+		if err := l.remove(ctx, m); err != nil && !errors.Is(err, shield.InUse) {
+			return err
+		}
+	}
+	return nil
+}
+
+// Modules returns all versions of all plugins in the library.
+func (l *Library) Modules(ctx context.Context) ([]*shield.Module, error) {
+	return l.records.Modules(ctx)
+}

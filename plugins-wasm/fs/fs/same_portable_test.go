@@ -1,0 +1,17 @@
+//go:build !linux || portable
+
+package fs_test
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// same compares what the portable source keeps.
+func same(t testing.TB, a, b string) {
+	t.Helper()
+	if diff := cmp.Diff(tree(t, a), tree(t, b)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
