@@ -39,6 +39,16 @@ func (h *fileHandle) peek() ([]byte, error) {
 
 func (h *fileHandle) advance(n int) { h.off += int64(n) }
 
+// read reads into the guest's own memory: peek would copy once more.
+func (h *fileHandle) read(p []byte) (int, error) {
+	n, err := h.f.ReadAt(p, h.off)
+	h.off += int64(n)
+	if n > 0 {
+		err = nil
+	}
+	return n, err
+}
+
 func (h *fileHandle) write(p []byte) (int, error) {
 	if !h.m.writable {
 		return 0, errReadOnly
@@ -113,8 +123,8 @@ func (at subject) describeAttrs(a *answer, flags byte) error {
 	if flags&withAttrs == 0 {
 		return nil
 	}
-	p := at.path()
-	keys, err := grown(func(b []byte) (int, error) { return unix.Llistxattr(p, b) })
+	list, get := at.attrs()
+	keys, err := grown(list)
 	if err == unix.EOPNOTSUPP {
 		return nil
 	}
@@ -126,7 +136,7 @@ func (at subject) describeAttrs(a *answer, flags byte) error {
 		if key == "" {
 			continue
 		}
-		value, err := grown(func(b []byte) (int, error) { return unix.Lgetxattr(p, key, b) })
+		value, err := grown(func(b []byte) (int, error) { return get(key, b) })
 		if err == unix.ENODATA {
 			continue // removed meanwhile
 		}
@@ -141,12 +151,20 @@ func (at subject) describeAttrs(a *answer, flags byte) error {
 	return nil
 }
 
-// path names a file for the calls that know neither folders nor what cannot
-// be opened. Its last name is not followed by those calls.
-func (at subject) path() string {
+// attrs returns how the attributes are listed, and how one is read.
+func (at subject) attrs() (list func([]byte) (int, error), get func(string, []byte) (int, error)) {
 	if at.name == "" {
-		return fmt.Sprintf("/proc/self/fd/%d/.", at.fd)
+		return func(b []byte) (int, error) { return unix.Flistxattr(at.fd, b) },
+			func(key string, b []byte) (int, error) { return unix.Fgetxattr(at.fd, key, b) }
 	}
+	p := at.path()
+	return func(b []byte) (int, error) { return unix.Llistxattr(p, b) },
+		func(key string, b []byte) (int, error) { return unix.Lgetxattr(p, key, b) }
+}
+
+// path names an entry of a folder for the calls that know neither folders nor
+// what cannot be opened. Its last name is not followed by those calls.
+func (at subject) path() string {
 	return fmt.Sprintf("/proc/self/fd/%d/%s", at.fd, at.name)
 }
 

@@ -41,6 +41,7 @@ const (
 	opSetAttr   = 29
 	opSyncAll   = 30
 	opSpace     = 31
+	opOwner     = 32
 	filesLimit  = 1024    // folders open at once
 	answerRoom  = 1 << 20 // of one answer, about
 	requestRoom = 1 << 20
@@ -48,11 +49,12 @@ const (
 
 // The flags of a request.
 const (
-	onHandle   = 1 // it is about an open file, and not about a name
-	withLink   = 2 // stat and list tell where symlinks lead
-	withAttrs  = 4 // stat and list tell extended attributes
-	fromStart  = 8 // list begins anew
-	forWriting = 2 // open makes a file that must not exist
+	onHandle   = 1  // it is about an open file, and not about a name
+	withLink   = 2  // stat and list tell where symlinks lead
+	withAttrs  = 4  // stat and list tell extended attributes
+	fromStart  = 8  // list begins anew
+	namesOnly  = 16 // list tells names and kinds
+	forWriting = 2  // open makes a file that must not exist
 )
 
 // A request is one, taken apart. The first thing that is wrong makes all that

@@ -88,6 +88,7 @@ var operations = map[byte]func(*service, *request, *answer) error{
 	opMkdir: (*service).mkdir, opSymlink: (*service).symlink, opLink: (*service).link, opMknod: (*service).mknod,
 	opRename: (*service).rename, opRemove: (*service).remove, opChown: (*service).chown, opChmod: (*service).chmod,
 	opTimes: (*service).times, opSetAttr: (*service).setAttr, opSyncAll: (*service).syncAll, opSpace: (*service).space,
+	opOwner: (*service).owner,
 }
 
 // at returns the descriptor of a folder; 0 is that of the service.
@@ -257,10 +258,7 @@ func (s *service) list(r *request, a *answer) error {
 		if n <= 0 {
 			break
 		}
-		_, _, names := unix.ParseDirent(buf[:n], -1, nil)
-		for _, name := range names {
-			describeEntry(a, subject{fd, name}, r.flags)
-		}
+		listEntries(a, fd, buf[:n], r.flags)
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"path"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/tetratelabs/wazero/experimental/sys"
 	wasi "github.com/tetratelabs/wazero/sys"
@@ -66,14 +67,29 @@ func (m *mount) open() (*os.Root, error) {
 	if m.root != nil {
 		return m.root, nil
 	}
-	root, err := os.OpenRoot(m.within)
-	if err != nil || m.within == m.path {
+	root, err := openRoot(m.within)
+	if err != nil {
+		return nil, err
+	}
+	if m.within == m.path {
 		m.root = root
-		return root, err
+		return root, nil
 	}
 	defer func() { _ = root.Close() }()
 	m.root, err = root.OpenRoot(m.below())
 	return m.root, err
+}
+
+// openRoot looks first: opening a FIFO would wait for ever.
+func openRoot(name string) (*os.Root, error) {
+	fi, err := os.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !fi.IsDir() {
+		return nil, syscall.ENOTDIR
+	}
+	return os.OpenRoot(name)
 }
 
 // below returns the path from the folder of the grant to that of the mount.

@@ -187,6 +187,36 @@ func (d *Folder) List(with byte, yield func(FileInfo) error) error {
 	}
 }
 
+// Names calls yield with the name and the kind of each entry, as far as the
+// folder tells it: the kind's bits of Mode, or 0.
+func (d *Folder) Names(yield func(name string, kind uint32)) error {
+	for flags := byte(16 | 8); ; flags = 16 {
+		r, err := d.call(d.about(4, flags))
+		if err != nil || len(r) == 0 {
+			return err
+		}
+		for len(r) > 0 {
+			kind := r.u32()
+			yield(r.text(), kind)
+		}
+	}
+}
+
+// Owner returns the name of a user on the host, Group that of a group; empty
+// if it has none.
+func (d *Folder) Owner(uid int) (string, error) { return d.owner(0, uid) }
+
+// Group returns the name of a group.
+func (d *Folder) Group(gid int) (string, error) { return d.owner(1, gid) }
+
+func (d *Folder) owner(kind uint32, id int) (string, error) {
+	r, err := d.call(d.about(32, 0).u32(kind).u32(uint32(id)))
+	if err != nil {
+		return "", err
+	}
+	return r.text(), nil
+}
+
 // Mkdir makes a folder.
 func (d *Folder) Mkdir(name string, mode uint32) error {
 	return d.do(d.about(20, 0).u32(mode).text(name))
@@ -297,16 +327,28 @@ func (f *File) ReadAt(p []byte, off int64) (int, error) {
 // Extents tells where the file has data.
 func (f *File) Extents() ([]FileExtent, error) {
 	var list []FileExtent
-	for off := uint64(0); ; {
-		r, err := f.about.call(f.about.about(7, 0).u64(off))
-		if err != nil || len(r) == 0 {
+	for off := int64(0); ; {
+		more, err := f.ExtentsFrom(off)
+		if err != nil || len(more) == 0 {
 			return list, err
 		}
-		for len(r) > 0 {
-			x := FileExtent{int64(r.u64()), int64(r.u64())}
-			list, off = append(list, x), uint64(x.Off+x.Size)
-		}
+		list = append(list, more...)
+		off = list[len(list)-1].Off + list[len(list)-1].Size
 	}
+}
+
+// ExtentsFrom tells where the file has data from an offset on: some thousands
+// of extents, and none only at the end.
+func (f *File) ExtentsFrom(off int64) ([]FileExtent, error) {
+	r, err := f.about.call(f.about.about(7, 0).u64(uint64(off)))
+	if err != nil {
+		return nil, err
+	}
+	list := make([]FileExtent, 0, len(r)/16)
+	for len(r) > 0 {
+		list = append(list, FileExtent{int64(r.u64()), int64(r.u64())})
+	}
+	return list, nil
 }
 
 // Truncate sets the size of the file.
