@@ -8,12 +8,11 @@ import (
 
 	"github.com/shieldhq/shield"
 	"github.com/shieldhq/shield/plugin"
-	"github.com/shieldhq/shield/plugins-wasm/fs/fs"
 )
 
 func TestInfo(t *testing.T) {
 	t.Parallel()
-	info, err := fs.Plugin().Info(t.Context())
+	info, err := subject(t).Info(t.Context())
 	must(t, err)
 	must(t, info.Check())
 	for _, a := range []plugin.Action{plugin.ActionValidate, plugin.ActionTest, plugin.ActionList} {
@@ -29,7 +28,7 @@ func TestInfo(t *testing.T) {
 func TestPredecessorFields(t *testing.T) {
 	t.Parallel()
 	e := shield.Endpoint(`{"base_dir": "/srv", "include": "*.txt", "exclude": "tmp", "strict": "yes", "verbose": 0}`)
-	if _, err := fs.Plugin().OpenTarget(t.Context(), e, nil); err != nil {
+	if _, err := subject(t).OpenTarget(t.Context(), e, nil); err != nil {
 		t.Error(err)
 	}
 }
@@ -41,9 +40,9 @@ func TestOpenRefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := fs.Plugin().OpenTarget(t.Context(), shield.Endpoint(e), nil)
+			_, err := subject(t).OpenTarget(t.Context(), shield.Endpoint(e), nil)
 			wantCode(t, err, shield.Invalid)
-			_, err = fs.Plugin().OpenStore(t.Context(), shield.Endpoint(e), nil)
+			_, err = subject(t).OpenStore(t.Context(), shield.Endpoint(e), nil)
 			wantCode(t, err, shield.Invalid)
 		})
 	}

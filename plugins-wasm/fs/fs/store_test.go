@@ -16,7 +16,6 @@ import (
 
 	"github.com/shieldhq/shield"
 	"github.com/shieldhq/shield/plugin"
-	"github.com/shieldhq/shield/plugins-wasm/fs/fs"
 )
 
 func background(t testing.TB) context.Context { return t.Context() }
@@ -25,7 +24,7 @@ const key = "2026/01/31/archive-1"
 
 func openStore(t testing.TB, dir string) plugin.Store {
 	t.Helper()
-	s, err := fs.Plugin().OpenStore(t.Context(), endpoint(t, map[string]any{"base_dir": dir}), nil)
+	s, err := subject(t).OpenStore(t.Context(), endpoint(t, map[string]any{"base_dir": dir}), nil)
 	must(t, err)
 	return s
 }
