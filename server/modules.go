@@ -142,10 +142,10 @@ func (c *Client) InstallModule(ctx context.Context, name string, module []byte, 
 
 // GrantModule replaces the grant of a plugin.
 func (c *Client) GrantModule(ctx context.Context, name string, grant json.RawMessage) error {
-	return c.Do(ctx, http.MethodPut, "/v1/modules/"+url.PathEscape(name)+"/grant", grant, nil)
+	return c.Do(ctx, http.MethodPut, at("/v1/modules", name, "grant"), grant, nil)
 }
 
 // RemoveModule removes a plugin with all its versions.
 func (c *Client) RemoveModule(ctx context.Context, name string) error {
-	return c.Do(ctx, http.MethodDelete, "/v1/modules/"+url.PathEscape(name), nil, nil)
+	return c.Do(ctx, http.MethodDelete, at("/v1/modules", name), nil, nil)
 }

@@ -183,11 +183,16 @@ func abiCopy(i *instance, _ memory, a arguments) int64 {
 	return n
 }
 
-// splice moves up to limit bytes. It waits only until something can be moved:
-// a guest that pipes through a command has to serve its other end as well.
+// spliceTime is how long one copy may go on once it has moved something.
+const spliceTime = 10 * time.Millisecond
+
+// splice moves up to limit bytes. It waits until something can be moved, and
+// then for more only for a while: a guest that pipes through a command has to
+// serve its other end as well, and has timers.
 func (i *instance) splice(dst, src handle, limit int64) (total int64, err error) {
+	var over <-chan time.Time
 	for total < limit {
-		b, err := unlessMoved(i, total, src.peek)
+		b, err := unlessOver(i, over, src.peek)
 		if errors.Is(err, io.EOF) || again(err) {
 			return total, nil
 		}
@@ -195,7 +200,7 @@ func (i *instance) splice(dst, src handle, limit int64) (total int64, err error)
 			return total, err
 		}
 		b = b[:min(int64(len(b)), limit-total)]
-		n, err := unlessMoved(i, total, func() (int, error) { return dst.write(b) })
+		n, err := unlessOver(i, over, func() (int, error) { return dst.write(b) })
 		src.advance(n)
 		total += int64(n)
 		if again(err) {
@@ -204,15 +209,30 @@ func (i *instance) splice(dst, src handle, limit int64) (total int64, err error)
 		if err != nil {
 			return total, err
 		}
+		if over == nil {
+			t := time.NewTimer(spliceTime)
+			defer t.Stop()
+			over = t.C
+		}
 	}
 	return total, nil
 }
 
-func unlessMoved[T any](i *instance, total int64, attempt func() (T, error)) (T, error) {
-	if total > 0 {
-		return attempt()
+// unlessOver waits as wait does, but returns errAgain once over tells so.
+func unlessOver[T any](i *instance, over <-chan time.Time, attempt func() (T, error)) (T, error) {
+	for {
+		v, err := attempt()
+		if !again(err) {
+			return v, err
+		}
+		select {
+		case <-i.wake:
+		case <-over:
+			return v, errAgain
+		case <-i.ctx.Done():
+			stop()
+		}
 	}
-	return wait(i, attempt)
 }
 
 // subscription is the size of one in poll: i32 handle, u16 want, u16 got.

@@ -13,10 +13,11 @@ import (
 // A fileHandle is an open regular file. It reads and writes at one position,
 // which seek moves.
 type fileHandle struct {
-	f   *os.File
-	m   *mount
-	off int64
-	buf []byte
+	f    *os.File
+	m    *mount
+	off  int64
+	buf  []byte
+	read []byte // of buf, from the position on
 }
 
 var _ handle = (*fileHandle)(nil)
@@ -24,12 +25,16 @@ var _ handle = (*fileHandle)(nil)
 const fileBuffer = 256 << 10
 
 func (h *fileHandle) peek() ([]byte, error) {
+	if len(h.read) > 0 {
+		return h.read, nil
+	}
 	if h.buf == nil {
 		h.buf = make([]byte, fileBuffer)
 	}
 	n, err := h.f.ReadAt(h.buf, h.off)
+	h.read = h.buf[:n]
 	if n > 0 {
-		return h.buf[:n], nil
+		return h.read, nil
 	}
 	if err == nil {
 		err = io.EOF
@@ -37,7 +42,12 @@ func (h *fileHandle) peek() ([]byte, error) {
 	return nil, err
 }
 
-func (h *fileHandle) advance(n int) { h.off += int64(n) }
+func (h *fileHandle) advance(n int) {
+	h.off += int64(n)
+	h.read = h.read[n:]
+}
+
+func (h *fileHandle) moveTo(off int64) { h.off, h.read = off, nil }
 
 // read reads into the guest's own memory: peek would copy once more.
 func (h *fileHandle) read(p []byte) (int, error) {
@@ -54,7 +64,7 @@ func (h *fileHandle) write(p []byte) (int, error) {
 		return 0, errReadOnly
 	}
 	n, err := h.f.WriteAt(p, h.off)
-	h.off += int64(n)
+	h.moveTo(h.off + int64(n))
 	return n, err
 }
 

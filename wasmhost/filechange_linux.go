@@ -20,7 +20,7 @@ func (s *service) seek(r *request, _ *answer) error {
 	if err != nil || off < 0 {
 		return shield.FirstError(err, errInvalid)
 	}
-	f.off = off
+	f.moveTo(off)
 	return nil
 }
 

@@ -36,7 +36,7 @@ func run(args []string) int {
 	var c cli
 	parser, err := kong.New(&c,
 		kong.Name("shield-agent"),
-		kong.Description("Runs beside the data. Exit status: 0 done, 1 failed, 2 bad usage."),
+		kong.Description("Runs beside the data. Exit status: 0 done, 1 failed, 2 bad usage or input."),
 		kong.Vars{"version": version.String()},
 	)
 	var parsed *kong.Context
@@ -56,6 +56,9 @@ func run(args []string) int {
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "shield-agent:", err)
+		if errors.Is(err, shield.Invalid) {
+			return 2
+		}
 		return 1
 	}
 	return 0

@@ -66,22 +66,33 @@ func (f *flags) check(ctx context.Context) (int, error) {
 	if err != nil {
 		return 1, err
 	}
-	if have < want {
+	switch {
+	case have < want:
 		fmt.Printf("%s has schema version %d: an upgrade to %d is due\n", f.Catalog, have, want)
 		return 3, nil
+	case have > want:
+		return 1, fmt.Errorf("%s has schema version %d, and this program knows only those up to %d: use a newer one", f.Catalog, have, want)
 	}
 	fmt.Printf("%s has schema version %d, the newest this program knows\n", f.Catalog, have)
 	return 0, nil
 }
 
 func (f *flags) copy(ctx context.Context) error {
-	if _, err := os.Stat(f.Catalog); err != nil {
+	have, want, err := catalog.SchemaVersion(ctx, f.Catalog)
+	if err != nil {
 		return err
+	}
+	if have < want { // to open it would upgrade it
+		return fmt.Errorf("%s has schema version %d and this program wants %d: copy it with the program that it was used with", f.Catalog, have, want)
 	}
 	db, err := catalog.Open(ctx, f.Catalog, nil)
 	if err != nil {
 		return err
 	}
 	defer db.Close()
-	return db.CopyTo(ctx, f.CopyTo)
+	if err := db.CopyTo(ctx, f.CopyTo); err != nil {
+		return err
+	}
+	fmt.Printf("%s is a copy of %s\n", f.CopyTo, f.Catalog)
+	return nil
 }

@@ -14,7 +14,8 @@ type createCmd struct {
 	Retention struct {
 		Policy createPolicy `cmd:"" help:"Make a retention policy."`
 	} `cmd:"" help:"Make a retention policy."`
-	Job createJob `cmd:"" help:"Make a job."`
+	Policy createPolicy `cmd:"" hidden:"" help:"Make a retention policy."`
+	Job    createJob    `cmd:"" help:"Make a job."`
 }
 
 // naming is what every new thing has.
@@ -87,13 +88,13 @@ type createJob struct {
 	Paused          bool   `help:"Do not start it by its schedule yet."`
 	Compression     string `help:"zstd level: fastest, default, better, or none." default:"fastest" placeholder:"LEVEL"`
 	Unencrypted     bool   `help:"Store archives in the clear."`
-	Timeout         int64  `help:"Seconds after which a task of it is ended; 0: the daemon's default."`
+	Timeout         period `help:"Time after which a task of it is ended, like 90m; 0: the daemon's default." placeholder:"TIME"`
 }
 
 func (c *createJob) Run(e *env) error {
 	return create(e, e.client.Jobs(), &shield.Job{
 		Meta: c.meta(), Target: c.Target, Store: c.Store, Schedule: c.Schedule, Policy: c.RetentionPolicy,
-		Priority: c.Priority, Paused: c.Paused, Compression: c.Compression, Unencrypted: c.Unencrypted, Timeout: c.Timeout,
+		Priority: c.Priority, Paused: c.Paused, Compression: c.Compression, Unencrypted: c.Unencrypted, Timeout: int64(c.Timeout),
 	}, jobView)
 }
 

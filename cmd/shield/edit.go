@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/shieldhq/shield"
@@ -14,6 +15,7 @@ type editCmd struct {
 	Retention struct {
 		Policy editPolicy `cmd:"" help:"Change a retention policy."`
 	} `cmd:"" help:"Change a retention policy."`
+	Policy  editPolicy  `cmd:"" hidden:"" help:"Change a retention policy."`
 	Job     editJob     `cmd:"" help:"Change a job."`
 	Archive editArchive `cmd:"" help:"Change the notes of an archive."`
 }
@@ -21,6 +23,15 @@ type editCmd struct {
 // refArg is the argument that names a thing.
 type refArg struct {
 	Ref string `arg:"" help:"Name or UUID."`
+}
+
+// Validate refuses an empty name, such as that of an unset variable. Kong
+// asks before it looks whether there is an argument at all.
+func (r refArg) Validate() error {
+	if r.Ref == "" {
+		return errors.New("a name or UUID is wanted")
+	}
+	return nil
 }
 
 // renaming is what can be changed of every thing.
@@ -121,7 +132,7 @@ type editJob struct {
 	Paused          *bool   `help:"Do not start it by its schedule." negatable:""`
 	Compression     *string `help:"zstd level: fastest, default, better, or none." placeholder:"LEVEL"`
 	Unencrypted     *bool   `help:"Store archives in the clear." negatable:""`
-	Timeout         *int64  `help:"Seconds after which a task of it is ended; 0: the daemon's default."`
+	Timeout         *period `help:"Time after which a task of it is ended, like 90m; 0: the daemon's default." placeholder:"TIME"`
 }
 
 func (c *editJob) Run(e *env) error {
@@ -137,7 +148,7 @@ func (c *editJob) Run(e *env) error {
 		p["unencrypted"] = *c.Unencrypted
 	}
 	if c.Timeout != nil {
-		p["timeout"] = *c.Timeout
+		p["timeout"] = int64(*c.Timeout)
 	}
 	return edit(e, e.client.Jobs(), c.Ref, p, jobView)
 }
@@ -193,6 +204,7 @@ type deleteCmd struct {
 	Retention struct {
 		Policy deletePolicy `cmd:"" help:"Delete a retention policy."`
 	} `cmd:"" help:"Delete a retention policy."`
+	Policy  deletePolicy  `cmd:"" hidden:"" help:"Delete a retention policy."`
 	Job     deleteJob     `cmd:"" help:"Delete a job."`
 	Archive deleteArchive `cmd:"" help:"Remove an archive from its store."`
 }

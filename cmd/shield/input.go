@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"math"
 	"os"
@@ -28,6 +29,23 @@ func (e *env) endpoint(text string) (shield.Endpoint, error) {
 }
 
 var expiryUnits = map[byte]int64{'s': 1, 'm': 60, 'h': 3600, 'd': 86400, 'w': 7 * 86400, 'y': 365 * 86400}
+
+// A period is a number of seconds, written as such or with a unit, like 90m.
+type period int64
+
+// UnmarshalText reads a period.
+func (p *period) UnmarshalText(text []byte) error {
+	if n, err := strconv.ParseInt(string(text), 10, 64); err == nil && n >= 0 {
+		*p = period(n)
+		return nil
+	}
+	n, err := parseExpiry(string(text))
+	if err != nil {
+		return fmt.Errorf("%q is no time: a number and s, m, h or d is wanted, like 90m", text)
+	}
+	*p = period(n)
+	return nil
+}
 
 // parseExpiry reads a time to keep, like 30d, and returns seconds.
 func parseExpiry(text string) (int64, error) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"github.com/shieldhq/shield"
 	"github.com/shieldhq/shield/server"
@@ -16,6 +17,7 @@ type listCmd struct {
 	Retention struct {
 		Policies listPolicies `cmd:"" aliases:"policy" help:"List retention policies."`
 	} `cmd:"" help:"List retention policies."`
+	Policies listPolicies `cmd:"" hidden:"" aliases:"policy" help:"List retention policies."`
 	Jobs     listJobs     `cmd:"" aliases:"job" help:"List jobs."`
 	Archives listArchives `cmd:"" aliases:"archive" help:"List archives."`
 	Tasks    listTasks    `cmd:"" aliases:"task" help:"List tasks that have not ended."`
@@ -45,12 +47,22 @@ func with(q url.Values, name, value string) url.Values {
 	return q
 }
 
-func list[T any](e *env, n server.NounClient[T], q url.Values, v view[T]) error {
+// list prints those that the query wants, or that there are none of what.
+func list[T any](e *env, n server.NounClient[T], q url.Values, v view[T], what string) error {
 	all, err := n.List(e.ctx, q)
 	if err != nil {
 		return err
 	}
-	return printList(e, all, v)
+	return printList(e, all, v, what)
+}
+
+// these names things that users make, and says how if nothing narrows a list
+// of them.
+func these(plural string, q url.Values, kind string) string {
+	if len(q) > 0 {
+		return plural + " that match"
+	}
+	return plural + ": shield create " + kind + " --help tells how to make one"
 }
 
 type listTargets struct {
@@ -59,7 +71,8 @@ type listTargets struct {
 }
 
 func (c *listTargets) Run(e *env) error {
-	return list(e, e.client.Targets(), with(c.query(), "plugin", c.Plugin), targetView)
+	q := with(c.query(), "plugin", c.Plugin)
+	return list(e, e.client.Targets(), q, targetView, these("targets", q, "target"))
 }
 
 type listStores struct {
@@ -68,19 +81,20 @@ type listStores struct {
 }
 
 func (c *listStores) Run(e *env) error {
-	return list(e, e.client.Stores(), with(c.query(), "plugin", c.Plugin), storeView)
+	q := with(c.query(), "plugin", c.Plugin)
+	return list(e, e.client.Stores(), q, storeView, these("stores", q, "store"))
 }
 
 type listSchedules struct{ usage }
 
 func (c *listSchedules) Run(e *env) error {
-	return list(e, e.client.Schedules(), c.query(), scheduleView)
+	return list(e, e.client.Schedules(), c.query(), scheduleView, these("schedules", c.query(), "schedule"))
 }
 
 type listPolicies struct{ usage }
 
 func (c *listPolicies) Run(e *env) error {
-	return list(e, e.client.Policies(), c.query(), policyView)
+	return list(e, e.client.Policies(), c.query(), policyView, these("retention policies", c.query(), "retention policy"))
 }
 
 type listJobs struct {
@@ -98,10 +112,12 @@ func (c *listJobs) Run(e *env) error {
 		q.Set("paused", strconv.FormatBool(c.Paused))
 	}
 	q = with(with(q, "target", c.Target), "store", c.Store)
-	return list(e, e.client.Jobs(), with(with(q, "schedule", c.Schedule), "retention_policy", c.RetentionPolicy), jobView)
+	q = with(with(q, "schedule", c.Schedule), "retention_policy", c.RetentionPolicy)
+	return list(e, e.client.Jobs(), q, jobView, these("jobs", q, "job"))
 }
 
 type listArchives struct {
+	Job    string   `help:"Only those of a job."`
 	Target string   `help:"Only those of a target."`
 	Store  string   `help:"Only those in a store."`
 	After  string   `help:"Only those taken on or after a day." placeholder:"YYYYMMDD"`
@@ -112,19 +128,23 @@ type listArchives struct {
 }
 
 func (c *listArchives) Run(e *env) error {
-	q := with(with(url.Values{}, "target", c.Target), "store", c.Store)
+	q := with(with(with(url.Values{}, "target", c.Target), "store", c.Store), "job", c.Job)
 	q = with(with(q, "after", c.After), "before", c.Before)
+	what := "archives that match"
 	if !c.All {
 		q["status"] = c.Status
+		what = strings.Join(c.Status, " or ") + " archives that match: --all lists those of every status"
 	}
 	if c.Limit > 0 {
 		q.Set("limit", strconv.Itoa(c.Limit))
 	}
-	return list(e, e.client.Archives(), q, archiveView)
+	return list(e, e.client.Archives(), q, archiveView, what)
 }
 
 type listTasks struct {
 	All    bool     `help:"Ended ones too."`
+	Job    string   `help:"Only those of a job."`
+	Op     string   `help:"Only those of an operation: backup, restore, purge, test-store." placeholder:"OP"`
 	Status []string `help:"Only those of a status: pending, running, done, failed, canceled. Can be repeated." placeholder:"STATUS"`
 	Target string   `help:"Only those of a target."`
 	Store  string   `help:"Only those of a store."`
@@ -132,23 +152,41 @@ type listTasks struct {
 }
 
 func (c *listTasks) Run(e *env) error {
-	q := with(with(url.Values{}, "target", c.Target), "store", c.Store)
+	q := with(with(with(url.Values{}, "target", c.Target), "store", c.Store), "job", c.Job)
+	q = with(q, "op", c.Op)
+	what := "tasks that match"
 	switch {
 	case len(c.Status) > 0:
 		q["status"] = c.Status
 	case !c.All:
 		q["status"] = []string{string(shield.TaskPending), string(shield.TaskRunning)}
+		what += " and have not ended: --all lists the others too"
 	}
 	q.Set("limit", strconv.Itoa(c.Limit))
-	return list(e, e.client.Tasks(), q, taskView)
+	return list(e, e.client.Tasks(), q, taskView, what)
 }
 
 type listRuns struct {
-	Limit int `help:"At most so many, the newest." default:"50"`
+	Job    string   `help:"Only those of a job."`
+	Status []string `help:"Only those of a status: due, started, succeeded, failed, missed, skipped. Can be repeated." placeholder:"STATUS"`
+	Limit  int      `help:"At most so many, the newest." default:"50"`
 }
 
 func (c *listRuns) Run(e *env) error {
-	return list(e, e.client.Runs(), url.Values{"limit": {strconv.Itoa(c.Limit)}}, runView)
+	q := with(url.Values{"limit": {strconv.Itoa(c.Limit)}, "status": c.Status}, "job", c.Job)
+	runs, err := e.client.Runs().List(e.ctx, q)
+	if err != nil {
+		return err
+	}
+	jobs, err := e.client.Jobs().List(e.ctx, nil)
+	if err != nil {
+		return err
+	}
+	names := map[string]string{}
+	for _, j := range jobs {
+		names[j.UUID] = j.Name
+	}
+	return printList(e, runs, runView(names), "runs that match")
 }
 
 type listPlugins struct{}
@@ -162,7 +200,7 @@ func (c *listPlugins) Run(e *env) error {
 	for i := range all {
 		refs[i] = &all[i]
 	}
-	return printList(e, refs, pluginView)
+	return printList(e, refs, pluginView, "plugins")
 }
 
 type showCmd struct {
@@ -172,6 +210,7 @@ type showCmd struct {
 	Retention struct {
 		Policy showPolicy `cmd:"" help:"Show a retention policy."`
 	} `cmd:"" help:"Show a retention policy."`
+	Policy  showPolicy  `cmd:"" hidden:"" help:"Show a retention policy."`
 	Job     showJob     `cmd:"" help:"Show a job."`
 	Archive showArchive `cmd:"" help:"Show an archive."`
 	Task    showTask    `cmd:"" help:"Show a task with its log."`
@@ -212,7 +251,16 @@ func (c *showArchive) Run(e *env) error { return show(e, e.client.Archives(), c.
 
 type showTask struct{ refArg }
 
-func (c *showTask) Run(e *env) error { return show(e, e.client.Tasks(), c.Ref, taskView) }
+func (c *showTask) Run(e *env) error {
+	t, err := e.client.Tasks().Get(e.ctx, c.Ref)
+	if err != nil {
+		return err
+	}
+	if err := printOne(e, t, taskView); err != nil || e.json {
+		return err
+	}
+	return e.printLog(e.out, t.Log)
+}
 
 type showPlugin struct{ refArg }
 
@@ -235,10 +283,17 @@ func (c *statusCmd) Run(e *env) error {
 		return e.printJSON(s)
 	}
 	fmt.Fprintf(e.out, "shieldd %s, up since %s\n", s.Release, moment(s.StartedAt))
-	fmt.Fprintf(e.out, "%d targets, %d stores, %d jobs, %d valid archives\n", s.Targets, s.Stores, s.Jobs, s.Archives)
-	fmt.Fprintf(e.out, "%d tasks run, %d wait, %d failed in the last 24 hours\n", len(s.Running), s.Pending, len(s.Failed))
+	fmt.Fprintf(e.out, "%s, %s, %s, %s\n", count(s.Targets, "target"), count(s.Stores, "store"), count(s.Jobs, "job"), count(s.Archives, "valid archive"))
+	fmt.Fprintf(e.out, "%s running, %d pending, %d failed in the last 24 hours\n", count(len(s.Running), "task"), s.Pending, s.Failures)
 	for _, t := range append(s.Running, s.Failed...) {
-		fmt.Fprintf(e.out, "  %s  %-8s %-8s %s %s\n", t.UUID, t.Op, t.Status, t.JobName, t.Error)
+		fmt.Fprintf(e.out, "  %s  %s  %-7s %-10s %s %s\n", moment(t.RequestedAt), t.UUID, t.Status, t.Op, plain(t.JobName), plain(t.Error))
 	}
 	return nil
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return strconv.Itoa(n) + " " + what + "s"
 }

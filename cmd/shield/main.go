@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -23,7 +24,7 @@ import (
 // cli is the grammar.
 type cli struct {
 	API       string           `help:"Address of the daemon." env:"SHIELD_API" default:"http://127.0.0.1:7643" placeholder:"URL"`
-	Token     string           `help:"API token. Prefer the environment or a file: arguments are visible to other users." env:"SHIELD_TOKEN" placeholder:"TOKEN"`
+	Token     string           `help:"API token. Every user of this host can see it here: prefer the environment or a file." env:"SHIELD_TOKEN" placeholder:"TOKEN"`
 	TokenFile string           `help:"File that holds the API token." env:"SHIELD_TOKEN_FILE" placeholder:"FILE"`
 	JSON      bool             `help:"Print JSON; errors too, on standard error." env:"SHIELD_JSON"`
 	Version   kong.VersionFlag `help:"Print the version and exit."`
@@ -53,13 +54,15 @@ const (
 	exitUnavailable
 	exitTaskFailed
 	exitTaskCanceled
+	exitInterrupted = 130
 )
 
 const description = `Back up data systems into stores, and restore them.
 
 Names work wherever a UUID does. Exit status: 0 done; 1 failed; 2 bad usage or
 input; 3 not found; 4 conflict or in use; 5 no or wrong token; 6 the daemon
-cannot be reached; 7 the task that was waited for failed; 8 it was canceled.`
+cannot be reached; 7 the task that was waited for failed; 8 it was canceled;
+130 interrupted by a signal, while a task goes on.`
 
 // statusOf is the one table from codes to exit statuses.
 func statusOf(err error) int {
@@ -113,28 +116,71 @@ func run(args []string, in io.Reader, out, errOut io.Writer) int {
 		fmt.Fprintln(errOut, "shield:", err)
 		return exitError
 	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
 	parsed, err := parser.Parse(args)
 	if exited >= 0 { // --help or --version
 		return exited
 	}
 	if err != nil {
-		report(errOut, c.JSON, shield.Errorf(shield.Invalid, "", "%v", err))
+		report(errOut, c.JSON || slices.Contains(args, "--json"), usageError(err))
 		return exitUsage
 	}
+	// The second signal ends the process at once.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop)
 	e := &env{ctx: ctx, json: c.JSON, in: in, out: out, err: errOut}
-	if e.client, err = c.connect(); err == nil {
+	if e.client, err = c.connect(given(parsed)); err == nil {
 		err = parsed.Run(e)
 	}
 	if err != nil {
 		report(errOut, c.JSON, err)
 	}
+	if err != nil && ctx.Err() != nil {
+		return exitInterrupted
+	}
 	return statusOf(err)
 }
 
-func (c *cli) connect() (*server.Client, error) {
-	token := c.Token
+// usageError names all commands where kong names only some.
+func usageError(err error) error {
+	var parse *kong.ParseError
+	if !errors.As(err, &parse) || !strings.HasPrefix(err.Error(), "expected one of") {
+		return shield.Errorf(shield.Invalid, "", "%v", err)
+	}
+	node := parse.Context.Model.Node
+	if n := parse.Context.Selected(); n != nil {
+		node = n
+	}
+	var names []string
+	for _, c := range node.Children {
+		if !c.Hidden {
+			names = append(names, c.Name)
+		}
+	}
+	return shield.Errorf(shield.Invalid, "", "%s: expected one of %s", node.FullPath(), strings.Join(names, ", "))
+}
+
+// given are the flags on the command line.
+func given(parsed *kong.Context) map[string]bool {
+	flags := map[string]bool{}
+	for _, p := range parsed.Path {
+		if p.Flag != nil {
+			flags[p.Flag.Name] = true
+		}
+	}
+	return flags
+}
+
+// connect takes the token from the command line, the environment or the file,
+// in this order; a file on the command line comes before the environment.
+func (c *cli) connect(given map[string]bool) (*server.Client, error) {
+	token := strings.TrimSpace(c.Token)
+	if given["token-file"] && !given["token"] {
+		token = ""
+	}
 	if token == "" && c.TokenFile != "" {
 		b, err := os.ReadFile(c.TokenFile)
 		if err != nil {
@@ -156,7 +202,9 @@ func report(w io.Writer, asJSON bool, err error) {
 		_ = json.NewEncoder(w).Encode(map[string]string{"error": err.Error(), "code": string(shield.CodeOf(err)), "field": field})
 		return
 	}
-	fmt.Fprintln(w, "shield:", err)
+	for line := range strings.Lines(err.Error()) {
+		fmt.Fprintln(w, "shield:", plain(strings.TrimSuffix(line, "\n")))
+	}
 	switch shield.CodeOf(err) {
 	case shield.Unauthorized:
 		fmt.Fprintln(w, "hint: set SHIELD_TOKEN, or SHIELD_TOKEN_FILE to the file admin-token in the daemon's data folder")

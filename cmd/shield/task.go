@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -35,13 +36,13 @@ type restoreCmd struct {
 }
 
 type restoreArchive struct {
-	UUID string `arg:"" help:"UUID of the archive."`
+	refArg
 	To   string `help:"Target to restore to; none: the one it was taken from." placeholder:"TARGET"`
 	Wait bool   `help:"Follow the task, and exit with 7 or 8 unless it is done."`
 }
 
 func (c *restoreArchive) Run(e *env) error {
-	t, err := e.client.Restore(e.ctx, c.UUID, c.To)
+	t, err := e.client.Restore(e.ctx, c.Ref, c.To)
 	if err != nil {
 		return err
 	}
@@ -69,19 +70,21 @@ type cancelCmd struct {
 	Task cancelTask `cmd:"" help:"Cancel a task."`
 }
 
-type cancelTask struct {
-	UUID string `arg:"" help:"UUID of the task."`
-}
+type cancelTask struct{ refArg }
 
 func (c *cancelTask) Run(e *env) error {
-	t, err := e.client.CancelTask(e.ctx, c.UUID)
+	t, err := e.client.CancelTask(e.ctx, c.Ref)
 	if err != nil {
 		return err
 	}
 	if e.json {
 		return e.printJSON(t)
 	}
-	_, err = fmt.Fprintf(e.out, "canceling task %s\n", t.UUID)
+	if t.Status.Final() {
+		_, err = fmt.Fprintf(e.out, "canceled %s task %s\n", t.Op, t.UUID)
+		return err
+	}
+	_, err = fmt.Fprintf(e.out, "canceling %s task %s: it ends when it has cleaned up\n", t.Op, t.UUID)
 	return err
 }
 
@@ -89,10 +92,14 @@ func (c *cancelTask) Run(e *env) error {
 // get done.
 type taskEnded struct {
 	status shield.TaskStatus
+	code   shield.Code
 	text   string
 }
 
 func (t *taskEnded) Error() string { return t.text }
+
+// Unwrap returns the code of the task's own error.
+func (t *taskEnded) Unwrap() error { return t.code }
 
 // started prints a new task, or waits for its end.
 func (e *env) started(t *shield.Task, wait bool) error {
@@ -106,15 +113,24 @@ func (e *env) started(t *shield.Task, wait bool) error {
 	return err
 }
 
+// printLog prints the lines of a log.
+func (e *env) printLog(w io.Writer, log string) error {
+	for line := range strings.Lines(log) {
+		if _, err := fmt.Fprintln(w, plain(strings.TrimSuffix(line, "\n"))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // wait follows a task: its log and progress go to standard error, what it
 // came to goes to standard output.
 func (e *env) wait(t *shield.Task) error {
-	began := time.Now()
 	bar := newBar(e.err)
 	end, err := e.client.Wait(e.ctx, t.UUID, func(a *server.FollowAnswer) {
 		bar.clear()
 		for _, line := range a.Lines {
-			fmt.Fprintln(e.err, line)
+			fmt.Fprintln(e.err, plain(line))
 		}
 		if !a.Task.Status.Final() {
 			bar.show(a.Task)
@@ -122,7 +138,7 @@ func (e *env) wait(t *shield.Task) error {
 	})
 	bar.clear()
 	if err != nil {
-		return err
+		return unwatched(t, err)
 	}
 	if e.json {
 		end.Log = ""
@@ -130,21 +146,39 @@ func (e *env) wait(t *shield.Task) error {
 			return err
 		}
 	} else {
-		e.summary(end, time.Since(began))
+		e.summary(end)
 	}
 	if end.Status != shield.TaskDone {
-		return &taskEnded{end.Status, fmt.Sprintf("%s task %s %s: %s", end.Op, end.UUID, end.Status, end.Error)}
+		return &taskEnded{end.Status, end.ErrorCode, fmt.Sprintf("%s task %s %s: %s", end.Op, end.UUID, end.Status, end.Error)}
 	}
 	return nil
 }
 
-func (e *env) summary(t *shield.Task, took time.Duration) {
-	p := t.Progress
-	fmt.Fprintf(e.out, "%s task %s: %s in %.2f s\n", t.Op, t.UUID, t.Status, took.Seconds())
-	if t.Status == shield.TaskDone && p.RawBytes > 0 && p.StoredBytes > 0 {
-		fmt.Fprintf(e.out, "archive %s: %s raw, %s stored (%.2f to 1), %s/s\n", t.Archive, size(p.RawBytes), size(p.StoredBytes),
-			float64(p.RawBytes)/float64(p.StoredBytes), size(int64(float64(p.RawBytes)/took.Seconds())))
+// unwatched is the error of a wait that ended before its task.
+func unwatched(t *shield.Task, err error) error {
+	const hint = "see shield show task %s, and shield cancel task %s to end it"
+	if errors.Is(err, shield.Canceled) {
+		return shield.Errorf(shield.Canceled, "", "stopped waiting; the %s task goes on: "+hint, t.Op, t.UUID, t.UUID)
 	}
+	return shield.Errorf(shield.CodeOf(err), "", "%w; the %s task may go on: "+hint, err, t.Op, t.UUID, t.UUID)
+}
+
+func (e *env) summary(t *shield.Task) {
+	p := t.Progress
+	seconds := t.StoppedAt.Sub(t.StartedAt).Seconds()
+	if t.StartedAt.IsZero() {
+		seconds = 0
+	}
+	fmt.Fprintf(e.out, "%s task %s: %s in %.2f s\n", t.Op, t.UUID, t.Status, seconds)
+	if t.Status != shield.TaskDone || p.RawBytes == 0 || p.StoredBytes == 0 {
+		return
+	}
+	fmt.Fprintf(e.out, "archive %s: %s raw, %s stored (%.2f to 1)", t.Archive, size(p.RawBytes), size(p.StoredBytes),
+		float64(p.RawBytes)/float64(p.StoredBytes))
+	if seconds > 0 {
+		fmt.Fprintf(e.out, ", %s/s", size(int64(float64(p.RawBytes)/seconds)))
+	}
+	fmt.Fprintln(e.out)
 }
 
 // A bar is one line of progress, on terminals only.
@@ -178,9 +212,12 @@ func (b *bar) show(t *shield.Task) {
 		line = fmt.Sprintf("%s [%s%s] %s of %s, %s/s", t.Op, strings.Repeat("#", done), strings.Repeat(".", cells-done),
 			size(p.RawBytes), size(p.TotalBytes), size(p.Rate))
 		if p.Rate > 0 {
-			left := time.Duration(float64(p.TotalBytes-p.RawBytes) / float64(p.Rate) * float64(time.Second))
+			left := max(0, time.Duration(float64(p.TotalBytes-p.RawBytes)/float64(p.Rate)*float64(time.Second)))
 			line += ", " + left.Round(time.Second).String() + " left"
 		}
+	}
+	if screen := screenWidth(b.w); screen > 1 && len(line) >= screen {
+		line = line[:screen-1] // a line that wraps could not be cleared
 	}
 	b.width = len(line)
 	fmt.Fprint(b.w, line)

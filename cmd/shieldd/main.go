@@ -14,6 +14,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/shieldhq/shield"
 	"github.com/shieldhq/shield/daemon"
 	"github.com/shieldhq/shield/internal/version"
 )
@@ -47,7 +48,6 @@ func run(args []string) int {
 		kong.Description("The daemon of shield. Exit status: 0 stopped on request, 1 failed, 2 bad settings."),
 		kong.Configuration(loadYAML),
 		kong.Vars{"listen": daemon.DefaultListen, "version": version.String()},
-		kong.UsageOnError(),
 	)
 	if err != nil {
 		return fail(1, err)
@@ -59,10 +59,15 @@ func run(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop)
-	if err := serve(ctx, &f); err != nil {
-		return fail(1, err)
+	err = serve(ctx, &f)
+	var e *shield.Error
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &e) && e.Code == shield.Invalid && e.Op == "": // of a setting, not of what a setting leads to
+		return fail(2, err)
 	}
-	return 0
+	return fail(1, err)
 }
 
 func fail(status int, err error) int {
@@ -93,5 +98,3 @@ func logger(f *flags) *slog.Logger {
 	}
 	return slog.New(slog.NewTextHandler(os.Stderr, opts))
 }
-
-var errUnknownKey = errors.New("unknown setting")

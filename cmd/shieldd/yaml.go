@@ -3,6 +3,10 @@ package main
 import (
 	"fmt"
 	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
 
 	"github.com/alecthomas/kong"
 	"github.com/goccy/go-yaml"
@@ -31,16 +35,23 @@ func (s settings) Validate(app *kong.Application) error {
 	delete(known, "config")
 	delete(known, "help")
 	delete(known, "version")
-	for name := range s {
+	for _, name := range slices.Sorted(maps.Keys(s)) {
 		if !known[name] {
-			return fmt.Errorf("configuration file: %w %q: the names are those of the flags, like listen or plugin-dir", errUnknownKey, name)
+			return fmt.Errorf("the configuration file has the unknown setting %q: %s are known", name,
+				strings.Join(slices.Sorted(maps.Keys(known)), ", "))
 		}
 	}
 	return nil
 }
 
 // Resolve returns the value of a flag that neither the command line nor the
-// environment gave.
+// environment gave. Kong asks for those that the environment gave, too, and
+// would let the file win.
 func (s settings) Resolve(_ *kong.Context, _ *kong.Path, f *kong.Flag) (any, error) {
+	for _, name := range f.Envs {
+		if _, set := os.LookupEnv(name); set {
+			return nil, nil
+		}
+	}
 	return s[f.Name], nil
 }

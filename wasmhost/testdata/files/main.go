@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"path"
 
 	"github.com/shieldhq/shield"
@@ -34,7 +35,27 @@ func main() {
 
 type files struct{ Do, Dir, Use string }
 
-func (f *files) Restore(context.Context, io.Reader) error { return fmt.Errorf("cannot") }
+// Restore drops what it reads, after it has looked at each byte if it is to.
+func (f *files) Restore(_ context.Context, r io.Reader) error {
+	if f.Do != "touch" {
+		_, err := io.CopyBuffer(struct{ io.Writer }{io.Discard}, r, make([]byte, 256<<10))
+		return err
+	}
+	buf, sum := make([]byte, 256<<10), byte(0)
+	for {
+		n, err := r.Read(buf)
+		for _, b := range buf[:n] {
+			sum ^= b
+		}
+		if err == io.EOF {
+			fmt.Fprintln(io.Discard, sum)
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
 
 func (f *files) Backup(_ context.Context, w io.Writer) error {
 	if f.Do == "copy" {
@@ -46,65 +67,14 @@ func (f *files) Backup(_ context.Context, w io.Writer) error {
 		_, err = pdk.Copy(w, r)
 		return err
 	}
-	d, err := pdk.OpenFolder(f.Dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	switch f.Do {
-	case "list":
-		return d.List(pdk.WithLink|pdk.WithAttrs, func(i pdk.FileInfo) error {
-			_, err := fmt.Fprintf(w, "%s %o %d %q %d.%09d %d %v\n", i.Name, i.Mode, i.Size, i.Link, i.Mtime.Sec, i.Mtime.Nsec, i.Links, i.Attrs)
-			return err
-		})
-	case "extents":
-		file, err := d.Open(f.Use)
+	if f.Do == "read" {
+		r, err := os.Open(path.Join(f.Dir, f.Use))
 		if err != nil {
 			return err
 		}
-		list, err := file.Extents()
-		if err == nil {
-			_, err = fmt.Fprint(w, list)
-		}
-		return err
-	case "make":
-		return f.build(d)
-	case "walk":
-		_, err := d.Walk(f.Use)
-		return err
-	case "open":
-		_, err := d.Open(f.Use)
-		return err
-	case "chmod":
-		return d.Chmod(f.Use, 0o4755)
-	case "mkdir":
-		return d.Mkdir("plain", 0o755)
-	}
-	return fmt.Errorf("what is %q?", f.Do)
-}
-
-func (f *files) build(d *pdk.Folder) error {
-	if err := d.Mkdir("", 0o750); err != nil {
+		defer r.Close()
+		_, err = io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{r}, make([]byte, 256<<10))
 		return err
 	}
-	file, err := d.Create("file")
-	if err != nil {
-		return err
-	}
-	for _, err := range []error{
-		writeAll(file), file.Chmod(0o4711), file.SetTime(pdk.FileTime{Sec: 1e9, Nsec: 123456789}), file.Sync(), file.Close(),
-		d.Link("file", d, "twin"), d.Symlink("/etc/hostname", "away"), d.SetTime("away", pdk.FileTime{Sec: 5, Nsec: 7}),
-		d.Mknod("fifo", 0o010000, 0, 0), d.Mkdir("sub", 0o700), d.Rename("twin", d, "brother"),
-		d.Chmod("sub", 0o1777), d.SyncAll(),
-	} {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func writeAll(f *pdk.File) error {
-	_, err := io.WriteString(f, "content")
-	return err
+	return f.service(w)
 }
