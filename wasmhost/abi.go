@@ -118,7 +118,7 @@ const maxTransfer = 1 << 30
 
 func (i *instance) read(h handle, p []byte, flags uint32) int32 {
 	if d, ok := h.(directReader); ok && len(p) > 0 {
-		n, err := d.read(p)
+		n, err := d.readInto(p)
 		if err != nil && !errors.Is(err, io.EOF) {
 			return i.fail(err)
 		}

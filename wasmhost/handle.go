@@ -21,7 +21,9 @@ type handle interface {
 }
 
 // A directReader is a handle that never waits and has no buffer of its own.
-type directReader interface{ read(p []byte) (int, error) }
+type directReader interface {
+	readInto(p []byte) (int, error)
+}
 
 // A stream is a handle made of two rings. Each side may be nil.
 type stream struct {

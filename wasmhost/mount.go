@@ -181,6 +181,11 @@ func (m *mount) OpenFile(p string, flag sys.Oflag, perm fs.FileMode) (sys.File, 
 	if !m.writable && flag&writing != 0 {
 		return nil, sys.EROFS
 	}
+	if _, err := m.open(); err != nil && local(p) == "." {
+		// wazero ends the guest, when that looks at its folders, with any
+		// error but this. Using the folder tells the real one.
+		return nil, sys.ENOENT
+	}
 	var f sys.File
 	e := m.do(p, func(root *os.Root, p string) (err error) {
 		f, err = openFile(m, root, p, flag, perm)
