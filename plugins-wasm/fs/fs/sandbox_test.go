@@ -1,3 +1,5 @@
+//go:build !wasip1
+
 package fs_test
 
 import (
@@ -27,13 +29,34 @@ func subject(t testing.TB) plugin.Opener {
 	return sandboxed(t)
 }
 
-// sandbox is built once.
+// moduleDir is the variable that names where the module is kept, with what it
+// was compiled to: it is built once for this process and those that it starts.
+const moduleDir = "FS_TEST_MODULE"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(moduleDir) != "" {
+		os.Exit(m.Run())
+	}
+	dir, err := os.MkdirTemp("", "fs-module-")
+	if err == nil {
+		err = os.Setenv(moduleDir, dir)
+	}
+	if err != nil {
+		panic(err)
+	}
+	code := m.Run()
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// sandbox is opened once.
 var sandbox = sync.OnceValues(func() (plugin.Opener, error) {
-	module, err := buildModule()
+	dir := os.Getenv(moduleDir)
+	module, err := buildModule(filepath.Join(dir, "fs.wasm"))
 	if err != nil {
 		return nil, err
 	}
-	host, err := wasmhost.New(context.Background(), nil)
+	host, err := wasmhost.New(context.Background(), &wasmhost.Options{CacheDir: filepath.Join(dir, "cache")})
 	if err != nil {
 		return nil, err
 	}
@@ -52,6 +75,14 @@ var sandbox = sync.OnceValues(func() (plugin.Opener, error) {
 	return host.Open(context.Background(), module, plugin.GrantFor(wanted))
 })
 
+// skipSandboxed skips what has nothing to do with how the plugin is run.
+func skipSandboxed(t testing.TB) {
+	t.Helper()
+	if os.Getenv(inSandbox) != "" {
+		t.Skip("the same in the sandbox")
+	}
+}
+
 // sandboxed returns the module of the plugin, granted what it asks for.
 func sandboxed(t testing.TB) plugin.Opener {
 	t.Helper()
@@ -63,13 +94,10 @@ func sandboxed(t testing.TB) plugin.Opener {
 	return o
 }
 
-func buildModule() ([]byte, error) {
-	dir, err := os.MkdirTemp("", "fs-module-")
-	if err != nil {
-		return nil, err
+func buildModule(name string) ([]byte, error) {
+	if b, err := os.ReadFile(name); err == nil {
+		return b, nil
 	}
-	defer os.RemoveAll(dir)
-	name := filepath.Join(dir, "fs.wasm")
 	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", name, "..")
 	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0")
 	cmd.Stderr = os.Stderr
@@ -89,6 +117,7 @@ func TestSandbox(t *testing.T) {
 	if os.Getenv(inSandbox) != "" {
 		return
 	}
+	sandboxed(t) // so that it is there
 	cmd := exec.Command(os.Args[0], "-test.count=1")
 	cmd.Env = append(os.Environ(), inSandbox+"=1")
 	if out, err := cmd.CombinedOutput(); err != nil {

@@ -207,14 +207,65 @@ func (d *served) group(gid int) string {
 	return name
 }
 
-func (d *served) reading(name string) (openFile, error) { return serve(d.Open(name)) }
-func (d *served) making(name string) (openFile, error)  { return serve(d.Create(name)) }
+// reading gets a small file whole. What fails then is tried step by step, so
+// that the step that failed tells why.
+func (d *served) reading(name string) (openFile, error) {
+	w, err := d.Take(name, smallSize)
+	if err != nil {
+		return serve(d.Open(name))
+	}
+	f := &servedFile{File: w.Open, told: told{FileInfo: w.Info, known: true}}
+	if w.Open == nil {
+		f.whole = &w
+	}
+	return f, nil
+}
+
+func (d *served) making(name string) (openFile, error) { return serve(d.Create(name)) }
 
 func (d *served) mkdir(name string, mode uint32) error { return d.Mkdir(name, mode) }
 func (d *served) symlink(target, name string) error    { return d.Symlink(target, name) }
 func (d *served) rename(from, to string) error         { return d.Rename(from, d.Folder, to) }
 func (d *served) remove(name string) error             { return d.Remove(name) }
 func (d *served) syncAll() error                       { return d.SyncAll() }
+
+// undo leaves it to the host, which alone goes on when the guest is stopped.
+func (d *dir) undo(name string) (keep func()) {
+	s, ok := d.openDir.(*served)
+	if !ok || s.Undo(name) != nil {
+		return func() {}
+	}
+	return func() { _ = s.Forget(1) }
+}
+
+// wholeLimit is for the content and the attributes of a file that is made by
+// one request.
+const wholeLimit = 900 << 10
+
+// makeWhole makes a file that did not exist by one request. The guest may be
+// stopped at any time, and must not leave half a file.
+func (s *shared) makeWhole(d *dir, name string, h *header, data []byte) error {
+	to, ok := d.openDir.(*served)
+	if !ok || len(data)+attrsSize(h.attrs) > wholeLimit {
+		return s.makeSteps(d, name, h, data)
+	}
+	f := pdk.NewFile{UID: h.uid, GID: h.gid, Mode: h.mode, Mtime: fileTime(h.mtime)}
+	for _, a := range h.attrs {
+		f.Attrs = append(f.Attrs, fileAttr(a))
+	}
+	failed, err := to.Make(name, &f, data)
+	for _, e := range failed {
+		switch e.Step {
+		case "owner":
+			s.owned(h, e.Err)
+		case "attribute":
+			s.attribute(h.name, h.attrs[e.Attr], e.Err)
+		default:
+			s.report(h.name, e.Step, e.Err)
+		}
+	}
+	return err
+}
 
 func (d *served) linkTo(name string, to openDir, as string) error {
 	return d.Link(name, to.(*served).Folder, as)
@@ -261,8 +312,10 @@ func (n servedName) attrs() ([]attr, error) {
 // A servedFile is an open file of the host.
 type servedFile struct {
 	*pdk.File
-	at   int64 // where the host reads or writes next
-	told told
+	at    int64 // where the host reads or writes next
+	told  told
+	seen  bool           // stat has given what is told
+	whole *pdk.WholeFile // if it is not open, but here
 }
 
 func serve(f *pdk.File, err error) (openFile, error) {
@@ -272,17 +325,27 @@ func serve(f *pdk.File, err error) (openFile, error) {
 	return &servedFile{File: f}, nil
 }
 
-func (f *servedFile) close() error { return f.Close() }
+func (f *servedFile) close() error {
+	if f.whole != nil {
+		return nil
+	}
+	return f.Close()
+}
 
 // stat asks for the attributes the first time.
-func (f *servedFile) stat() (stat, error) {
-	if f.told.known {
-		info, err := f.Stat(0)
-		t := told{FileInfo: info}
-		return t.stat(), err
+func (f *servedFile) stat() (st stat, err error) {
+	t := f.told
+	switch {
+	case t.known && !f.seen:
+	case f.whole != nil:
+		t.FileInfo = f.whole.After
+	case t.known:
+		t.FileInfo, err = f.Stat(0)
+	default:
+		t, err = tell(0, f.Stat)
+		f.told = t
 	}
-	t, err := tell(0, f.Stat)
-	f.told = t
+	f.seen = true
 	return t.stat(), err
 }
 
@@ -308,6 +371,9 @@ func (f *servedFile) seek(off int64) error {
 
 // readAt returns 0 and nil at the end of the file.
 func (f *servedFile) readAt(p []byte, off int64) (int, error) {
+	if f.whole != nil {
+		return copy(p, f.whole.Content[min(off, int64(len(f.whole.Content))):]), nil
+	}
 	if err := f.seek(off); err != nil {
 		return 0, err
 	}
