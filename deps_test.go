@@ -34,7 +34,7 @@ var allowed = map[string][]string{
 	"wasmhost":               {"", "internal/calling", "plugin", "plugin/exec", "plugin/pdk"},
 	"plugin/plugintest":      {"", "plugin"},
 	"plugins-wasm/fs":        {"plugin/pdk", "plugins-wasm/fs/fs"},
-	"plugins-wasm/fs/fs":     {"", "plugin"},
+	"plugins-wasm/fs/fs":     {"", "plugin", "plugin/pdk"}, // pdk for the sandbox only
 	"plugins-wasm/fs/fstest": {},
 	"agent":                  {"", "plugin"},
 	"server":                 {"", "plugin"},

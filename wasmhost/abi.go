@@ -117,6 +117,13 @@ func abiRead(i *instance, m memory, a arguments) int64 {
 const maxTransfer = 1 << 30
 
 func (i *instance) read(h handle, p []byte, flags uint32) int32 {
+	if d, ok := h.(directReader); ok && len(p) > 0 {
+		n, err := d.readInto(p)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return i.fail(err)
+		}
+		return int32(n)
+	}
 	b, err := flagged(i, flags, h.peek)
 	if errors.Is(err, io.EOF) {
 		return 0

@@ -21,7 +21,6 @@ type call struct {
 	op       string
 	request  *calling.Request
 	instance *instance
-	caller   context.Context
 	ctx      context.Context // of the guest; its cause is why the call was stopped
 	cancel   context.CancelCauseFunc
 	stdin    *ring // nil if there is no input
@@ -48,7 +47,6 @@ func (p *Plugin) start(ctx context.Context, r *calling.Request, name string, rt 
 		ctx, expire = context.WithTimeoutCause(ctx, limit,
 			shield.Errorf(shield.TimedOut, "", "the grant allows a call %s", limit))
 	}
-	c.caller = ctx
 	c.ctx, c.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	i, err := p.instance(c, name, rt)
 	if err != nil {
@@ -59,7 +57,7 @@ func (p *Plugin) start(ctx context.Context, r *calling.Request, name string, rt 
 	c.instance = i
 	unwatch := context.AfterFunc(ctx, func() { c.Stop(calling.ContextError(ctx, op)) })
 	if r.Input != nil {
-		go c.feed()
+		go c.feed(ctx)
 	} else {
 		close(c.fed)
 	}
@@ -98,13 +96,16 @@ func (p *Plugin) instance(c *call, name string, rt rights) (*instance, error) {
 // feed copies the input to the guest. Only after io.EOF, and while nothing
 // has failed, does the guest see an end: to it that means that the stream is
 // complete.
-func (c *call) feed() {
+func (c *call) feed(ctx context.Context) {
 	defer close(c.fed)
 	err := c.stdin.fill(c.ctx, c.request.Input)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
-	case c.cause != nil || c.caller.Err() != nil: // an end that comes with a cancellation proves nothing
+	case c.cause != nil || c.ctx.Err() != nil:
+	case ctx.Err() != nil:
+		// An end that comes after the cancellation may be no end at all.
+		c.stopLocked(calling.ContextError(ctx, c.op))
 	case err == nil:
 		c.stdin.finish(io.EOF)
 	case !c.done:

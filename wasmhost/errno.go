@@ -15,6 +15,7 @@ type errno int32
 
 // The numbers are WASI's.
 const (
+	errArguments    errno = 1
 	errAccess       errno = 2
 	errAgain        errno = 6
 	errBadHandle    errno = 8
@@ -31,6 +32,11 @@ const (
 	errIsFolder     errno = 31
 	errLoop         errno = 32
 	errManyHandles  errno = 33
+	errManyFiles    errno = 41
+	errNoSuchDevice errno = 43
+	errNoMemory     errno = 48
+	errStale        errno = 72
+	errTextBusy     errno = 74
 	errManyLinks    errno = 34
 	errNameTooLong  errno = 37
 	errNoEntry      errno = 44
@@ -76,6 +82,8 @@ var errnos = map[syscall.Errno]errno{
 	syscall.ENOSYS: errNoSystem, syscall.ENOTCONN: errNotConnected, syscall.ENOTDIR: errNotFolder,
 	syscall.ENOTEMPTY: errNotEmpty, syscall.ENOTSUP: errNotSupported,
 	syscall.ENXIO: errNoDevice, syscall.EPERM: errNotPermitted, syscall.EPIPE: errPipe, syscall.ERANGE: errRange,
+	syscall.E2BIG: errArguments, syscall.ENFILE: errManyFiles, syscall.ENODEV: errNoSuchDevice,
+	syscall.ENOMEM: errNoMemory, syscall.ESTALE: errStale, syscall.ETXTBSY: errTextBusy,
 	syscall.EROFS: errReadOnly, syscall.ETIMEDOUT: errTimedOut, syscall.EXDEV: errCrossDevice, syscall.EDQUOT: errQuota,
 }
 

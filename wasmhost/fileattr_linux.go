@@ -18,11 +18,18 @@ type fileHandle struct {
 	off  int64
 	buf  []byte
 	read []byte // of buf, from the position on
+	// eager makes the disk begin early with what is written; begun is how
+	// far it is.
+	eager bool
+	begun int64
 }
 
 var _ handle = (*fileHandle)(nil)
 
-const fileBuffer = 256 << 10
+const (
+	fileBuffer = 256 << 10
+	eagerSize  = 16 << 20
+)
 
 func (h *fileHandle) peek() ([]byte, error) {
 	if len(h.read) > 0 {
@@ -49,12 +56,26 @@ func (h *fileHandle) advance(n int) {
 
 func (h *fileHandle) moveTo(off int64) { h.off, h.read = off, nil }
 
+// readInto reads into the guest's own memory: peek would copy once more.
+func (h *fileHandle) readInto(p []byte) (int, error) {
+	n, err := h.f.ReadAt(p, h.off)
+	h.moveTo(h.off + int64(n))
+	if n > 0 {
+		err = nil
+	}
+	return n, err
+}
+
 func (h *fileHandle) write(p []byte) (int, error) {
 	if !h.m.writable {
 		return 0, errReadOnly
 	}
 	n, err := h.f.WriteAt(p, h.off)
 	h.moveTo(h.off + int64(n))
+	if h.eager && h.off-h.begun >= eagerSize {
+		_ = unix.SyncFileRange(int(h.f.Fd()), h.begun, h.off-h.begun, unix.SYNC_FILE_RANGE_WRITE) // a hint
+		h.begun = h.off
+	}
 	return n, err
 }
 
@@ -73,9 +94,14 @@ func (h *fileHandle) close() { _ = h.f.Close() }
 // describe tells all of a file: the record that the specification calls an
 // entry.
 func (at subject) describe(a *answer, flags byte) error {
-	st, err := at.lstat()
-	if err != nil {
-		return err
+	_, err := at.tell(a, flags)
+	return err
+}
+
+// tell is describe, and returns the part that the host wants to know.
+func (at subject) tell(a *answer, flags byte) (st unix.Stat_t, err error) {
+	if st, err = at.lstat(); err != nil {
+		return st, err
 	}
 	a.u32(st.Mode)
 	a.u32(st.Uid)
@@ -95,11 +121,11 @@ func (at subject) describe(a *answer, flags byte) error {
 	link := ""
 	if flags&withLink != 0 && st.Mode&unix.S_IFMT == unix.S_IFLNK {
 		if link, err = at.readlink(); err != nil {
-			return err
+			return st, err
 		}
 	}
 	a.text(link)
-	return at.describeAttrs(a, flags)
+	return st, at.describeAttrs(a, flags)
 }
 
 func (at subject) lstat() (st unix.Stat_t, err error) {
@@ -123,8 +149,8 @@ func (at subject) describeAttrs(a *answer, flags byte) error {
 	if flags&withAttrs == 0 {
 		return nil
 	}
-	p := at.path()
-	keys, err := grown(func(b []byte) (int, error) { return unix.Llistxattr(p, b) })
+	list, get := at.attrs()
+	keys, err := grown(list)
 	if err == unix.EOPNOTSUPP {
 		return nil
 	}
@@ -136,7 +162,7 @@ func (at subject) describeAttrs(a *answer, flags byte) error {
 		if key == "" {
 			continue
 		}
-		value, err := grown(func(b []byte) (int, error) { return unix.Lgetxattr(p, key, b) })
+		value, err := grown(func(b []byte) (int, error) { return get(key, b) })
 		if err == unix.ENODATA {
 			continue // removed meanwhile
 		}
@@ -151,12 +177,20 @@ func (at subject) describeAttrs(a *answer, flags byte) error {
 	return nil
 }
 
-// path names a file for the calls that know neither folders nor what cannot
-// be opened. Its last name is not followed by those calls.
-func (at subject) path() string {
+// attrs returns how the attributes are listed, and how one is read.
+func (at subject) attrs() (list func([]byte) (int, error), get func(string, []byte) (int, error)) {
 	if at.name == "" {
-		return fmt.Sprintf("/proc/self/fd/%d/.", at.fd)
+		return func(b []byte) (int, error) { return unix.Flistxattr(at.fd, b) },
+			func(key string, b []byte) (int, error) { return unix.Fgetxattr(at.fd, key, b) }
 	}
+	p := at.path()
+	return func(b []byte) (int, error) { return unix.Llistxattr(p, b) },
+		func(key string, b []byte) (int, error) { return unix.Lgetxattr(p, key, b) }
+}
+
+// path names an entry of a folder for the calls that know neither folders nor
+// what cannot be opened. Its last name is not followed by those calls.
+func (at subject) path() string {
 	return fmt.Sprintf("/proc/self/fd/%d/%s", at.fd, at.name)
 }
 

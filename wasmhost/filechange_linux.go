@@ -78,11 +78,16 @@ func (s *service) lock(r *request, _ *answer) error {
 	return unix.Flock(int(f.f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 }
 
-// advise says that a file will be read from its beginning to its end.
+// advise says that a file will be read from its beginning to its end, or that
+// it will be written and then synced.
 func (s *service) advise(r *request, _ *answer) error {
 	f, err := s.file(r.folder)
 	if err != nil {
 		return err
+	}
+	if r.flags&willWrite != 0 {
+		f.eager = true
+		return nil
 	}
 	return unix.Fadvise(int(f.f.Fd()), 0, 0, unix.FADV_SEQUENTIAL)
 }
@@ -98,7 +103,7 @@ func (s *service) mkdir(r *request, _ *answer) error {
 		return s.makeBase(fs.FileMode(mode & 0o777))
 	}
 	fd, err := s.at(r.folder)
-	if err != nil || r.bad || !plainName(name) {
+	if err != nil || r.bad || !r.plain(name) {
 		return shield.FirstError(err, errInvalid)
 	}
 	return unix.Mkdirat(fd, name, mode&0o777)
@@ -173,7 +178,12 @@ func (s *service) remove(r *request, _ *answer) error {
 	if err != nil {
 		return err
 	}
-	if err = unix.Unlinkat(at.fd, at.name, 0); err == unix.EISDIR {
+	return at.remove()
+}
+
+func (at subject) remove() error {
+	err := unix.Unlinkat(at.fd, at.name, 0)
+	if err == unix.EISDIR {
 		err = unix.Unlinkat(at.fd, at.name, unix.AT_REMOVEDIR)
 	}
 	return err
@@ -234,6 +244,10 @@ func (s *service) chmod(r *request, _ *answer) error {
 	if err != nil {
 		return err
 	}
+	return s.setMode(at, mode)
+}
+
+func (s *service) setMode(at subject, mode uint32) error {
 	if mode&0o7000 != 0 {
 		if err := s.mustOwn("set the mode " + fs.FileMode(mode).String()); err != nil {
 			return err
@@ -257,6 +271,10 @@ func (s *service) setAttr(r *request, _ *answer) error {
 	if err != nil {
 		return err
 	}
+	return s.putAttr(at, key, value)
+}
+
+func (s *service) putAttr(at subject, key, value string) error {
 	if !strings.HasPrefix(key, "user.") {
 		if err := s.mustOwn("set the attribute " + key); err != nil {
 			return err

@@ -29,6 +29,7 @@ const (
 	opSync      = 9
 	opLock      = 10
 	opAdvise    = 11
+	opTake      = 12
 	opMkdir     = 20
 	opSymlink   = 21
 	opLink      = 22
@@ -41,6 +42,11 @@ const (
 	opSetAttr   = 29
 	opSyncAll   = 30
 	opSpace     = 31
+	opOwner     = 32
+	opUndo      = 33
+	opForget    = 34
+	opMake      = 35
+	opSyncNames = 36
 	filesLimit  = 1024    // folders open at once
 	answerRoom  = 1 << 20 // of one answer, about
 	requestRoom = 1 << 20
@@ -48,11 +54,13 @@ const (
 
 // The flags of a request.
 const (
-	onHandle   = 1 // it is about an open file, and not about a name
-	withLink   = 2 // stat and list tell where symlinks lead
-	withAttrs  = 4 // stat and list tell extended attributes
-	fromStart  = 8 // list begins anew
-	forWriting = 2 // open makes a file that must not exist
+	onHandle   = 1  // it is about an open file, and not about a name
+	withLink   = 2  // stat and list tell where symlinks lead
+	withAttrs  = 4  // stat and list tell extended attributes
+	fromStart  = 8  // list begins anew
+	namesOnly  = 16 // list tells names and kinds
+	forWriting = 2  // open makes a file that must not exist
+	willWrite  = 2  // advise: will be written, and synced in the end
 )
 
 // A request is one, taken apart. The first thing that is wrong makes all that
@@ -62,6 +70,7 @@ type request struct {
 	folder    uint32
 	rest      []byte
 	bad       bool
+	long      bool // bad for nothing but the length of a name
 }
 
 func parseRequest(p []byte) *request {
@@ -98,12 +107,20 @@ func (r *request) text() string {
 // name takes the name of an entry: one that cannot lead anywhere else.
 func (r *request) name() string {
 	s := r.text()
-	r.bad = r.bad || !plainName(s)
+	r.bad = r.bad || !r.plain(s)
 	return s
 }
 
+// plain is plainName, and remembers a name that is only too long.
+func (r *request) plain(s string) bool {
+	r.long = r.long || len(s) > nameLimit && !strings.ContainsAny(s, "/\x00")
+	return plainName(s)
+}
+
+const nameLimit = 255
+
 func plainName(s string) bool {
-	return s != "" && s != "." && s != ".." && len(s) <= 255 && !strings.ContainsAny(s, "/\x00")
+	return s != "" && s != "." && s != ".." && len(s) <= nameLimit && !strings.ContainsAny(s, "/\x00")
 }
 
 // An answer is what a request gets: an error number, and what was asked for.

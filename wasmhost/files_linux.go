@@ -21,6 +21,7 @@ type service struct {
 	below   string   // from the folder of the mount to that of the service
 	folders map[uint32]int
 	next    uint32
+	undo    []subject // what is removed if the guest is stopped
 }
 
 var _ handle = (*service)(nil)
@@ -41,6 +42,7 @@ func (s *service) close() {
 		_ = unix.Close(fd)
 	}
 	s.folders = nil
+	s.drop(len(s.undo))
 	if s.base != nil {
 		_ = s.base.Close()
 	}
@@ -60,6 +62,9 @@ func (s *service) write(p []byte) (int, error) {
 	if err == nil && r.bad {
 		err = errInvalid
 	}
+	if err != nil && r.long {
+		err = errNameTooLong
+	}
 	if err != nil {
 		a.b = a.b[:0]
 		a.u32(uint32(errnoOf(err)))
@@ -70,7 +75,7 @@ func (s *service) write(p []byte) (int, error) {
 }
 
 func (s *service) do(r *request, a *answer) error {
-	if r.op >= opMkdir && r.op <= opSyncAll && !s.m.writable {
+	if (r.op >= opMkdir && r.op <= opSyncAll || r.op >= opUndo) && !s.m.writable {
 		return errReadOnly
 	}
 	f, ok := operations[r.op]
@@ -88,6 +93,8 @@ var operations = map[byte]func(*service, *request, *answer) error{
 	opMkdir: (*service).mkdir, opSymlink: (*service).symlink, opLink: (*service).link, opMknod: (*service).mknod,
 	opRename: (*service).rename, opRemove: (*service).remove, opChown: (*service).chown, opChmod: (*service).chmod,
 	opTimes: (*service).times, opSetAttr: (*service).setAttr, opSyncAll: (*service).syncAll, opSpace: (*service).space,
+	opOwner: (*service).owner, opTake: (*service).takeFile, opMake: (*service).makeFile,
+	opSyncNames: (*service).syncNames, opUndo: (*service).onStop, opForget: (*service).forget,
 }
 
 // at returns the descriptor of a folder; 0 is that of the service.
@@ -168,7 +175,7 @@ func (s *service) walk(r *request, a *answer) error {
 	}
 	owned := false
 	for _, name := range names {
-		if !plainName(name) {
+		if !r.plain(name) {
 			err = errInvalid
 		}
 		var next int
@@ -215,7 +222,7 @@ func (s *service) subject(r *request) (subject, error) {
 	}
 	fd, err := s.at(r.folder)
 	name := r.text()
-	if name != "" && !plainName(name) {
+	if name != "" && !r.plain(name) {
 		r.bad = true
 	}
 	if r.bad {
@@ -257,10 +264,7 @@ func (s *service) list(r *request, a *answer) error {
 		if n <= 0 {
 			break
 		}
-		_, _, names := unix.ParseDirent(buf[:n], -1, nil)
-		for _, name := range names {
-			describeEntry(a, subject{fd, name}, r.flags)
-		}
+		listEntries(a, fd, buf[:n], r.flags)
 	}
 	return nil
 }
@@ -276,6 +280,17 @@ func describeEntry(a *answer, at subject, flags byte) {
 	}
 }
 
+// openForReading leaves the time of the last access alone where that is
+// allowed, which it is to the owner. NONBLOCK keeps a FIFO from hanging us.
+func openForReading(fd int, name string) (int, error) {
+	const flags = unix.O_RDONLY | unix.O_NOFOLLOW | unix.O_NONBLOCK
+	n, err := openat(fd, name, flags|unix.O_NOATIME, 0)
+	if err == unix.EPERM {
+		n, err = openat(fd, name, flags, 0)
+	}
+	return n, err
+}
+
 // openOne opens a regular file for reading, or makes a new one for writing,
 // and answers with the number of its handle.
 func (s *service) openOne(r *request, a *answer) error {
@@ -284,27 +299,30 @@ func (s *service) openOne(r *request, a *answer) error {
 	if err != nil || r.bad {
 		return shield.FirstError(err, errInvalid)
 	}
-	const reading = unix.O_RDONLY | unix.O_NOFOLLOW | unix.O_NONBLOCK
 	var n int
 	if r.flags&forWriting != 0 {
 		if !s.m.writable {
 			return errReadOnly
 		}
 		n, err = openat(fd, name, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW, 0o600)
-	} else if n, err = openat(fd, name, reading|unix.O_NOATIME, 0); err == unix.EPERM {
-		n, err = openat(fd, name, reading, 0)
+	} else {
+		n, err = openForReading(fd, name)
 	}
 	if err != nil {
 		return err
 	}
-	f := os.NewFile(uintptr(n), name)
-	if fi, err := f.Stat(); err != nil || !fi.Mode().IsRegular() {
-		return shield.FirstError(err, f.Close(), errLoop)
+	var st unix.Stat_t
+	if err := unix.Fstat(n, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return shield.FirstError(err, unix.Close(n), errLoop)
 	}
-	h, err := s.i.add(&fileHandle{f: f, m: s.m})
-	if err != nil {
-		return err
+	return s.hand(n, name, a)
+}
+
+// hand gives the guest an open file.
+func (s *service) hand(fd int, name string, a *answer) error {
+	h, err := s.i.add(&fileHandle{f: os.NewFile(uintptr(fd), name), m: s.m})
+	if err == nil {
+		a.u32(uint32(h))
 	}
-	a.u32(uint32(h))
-	return nil
+	return err
 }

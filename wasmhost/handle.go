@@ -20,6 +20,11 @@ type handle interface {
 	close()
 }
 
+// A directReader is a handle that never waits and has no buffer of its own.
+type directReader interface {
+	readInto(p []byte) (int, error)
+}
+
 // A stream is a handle made of two rings. Each side may be nil.
 type stream struct {
 	in, out *ring

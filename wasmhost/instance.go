@@ -173,6 +173,9 @@ func (i *instance) forbidden(failed bool) error {
 // end closes whatever the guest has left open, and waits until nothing runs
 // for it any more.
 func (i *instance) end() {
+	if i.ctx.Err() != nil {
+		i.undo()
+	}
 	for n, h := range i.handles {
 		if n >= firstHandle {
 			h.close()
@@ -186,6 +189,16 @@ func (i *instance) end() {
 		m.close()
 	}
 	i.pending.Wait()
+}
+
+// undo cleans up after a guest that was stopped, while its files are open and
+// locked yet.
+func (i *instance) undo() {
+	for _, h := range i.handles {
+		if u, ok := h.(interface{ stopped() }); ok {
+			u.stopped()
+		}
+	}
 }
 
 // pump runs f beside the guest; end waits for it.

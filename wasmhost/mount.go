@@ -7,6 +7,7 @@ import (
 	"path"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/tetratelabs/wazero/experimental/sys"
 	wasi "github.com/tetratelabs/wazero/sys"
@@ -66,14 +67,29 @@ func (m *mount) open() (*os.Root, error) {
 	if m.root != nil {
 		return m.root, nil
 	}
-	root, err := os.OpenRoot(m.within)
-	if err != nil || m.within == m.path {
+	root, err := openRoot(m.within)
+	if err != nil {
+		return nil, err
+	}
+	if m.within == m.path {
 		m.root = root
-		return root, err
+		return root, nil
 	}
 	defer func() { _ = root.Close() }()
 	m.root, err = root.OpenRoot(m.below())
 	return m.root, err
+}
+
+// openRoot looks first: opening a FIFO would wait for ever.
+func openRoot(name string) (*os.Root, error) {
+	fi, err := os.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !fi.IsDir() {
+		return nil, syscall.ENOTDIR
+	}
+	return os.OpenRoot(name)
 }
 
 // below returns the path from the folder of the grant to that of the mount.
@@ -164,6 +180,11 @@ func (m *mount) OpenFile(p string, flag sys.Oflag, perm fs.FileMode) (sys.File, 
 	const writing = sys.O_RDWR | sys.O_WRONLY | sys.O_CREAT | sys.O_TRUNC
 	if !m.writable && flag&writing != 0 {
 		return nil, sys.EROFS
+	}
+	if _, err := m.open(); err != nil && local(p) == "." {
+		// wazero ends the guest, when that looks at its folders, with any
+		// error but this. Using the folder tells the real one.
+		return nil, sys.ENOENT
 	}
 	var f sys.File
 	e := m.do(p, func(root *os.Root, p string) (err error) {

@@ -47,12 +47,15 @@ func (t *target) Backup(ctx context.Context, w io.Writer) error {
 		return err
 	}
 	defer func() { _ = c.Close() }()
-	if err := copyOut(w, c); err != nil {
-		c.Stop(err)
-	} else if !c.Over() {
-		c.Stop(shield.Errorf(shield.Internal, c.Op(), "the writer returned before the stream had ended"))
+	err = copyOut(w, c)
+	if err == nil && !c.Over() {
+		err = shield.Errorf(shield.Internal, c.Op(), "the writer returned before the stream had ended")
 	}
-	return c.Finish()
+	if err != nil {
+		c.Stop(err)
+	}
+	// A plugin that has ended already cannot be stopped, and ended well.
+	return shield.FirstError(c.Finish(), err)
 }
 
 // copyOut lets w read from r where it can, and else copies in large pieces.

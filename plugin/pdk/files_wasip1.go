@@ -3,6 +3,7 @@ package pdk
 import (
 	"encoding/binary"
 	"io"
+	"sync"
 	"syscall"
 	"unsafe"
 )
@@ -11,8 +12,16 @@ import (
 // what WASI has no calls for. Names are those of entries; where a name is
 // empty the folder itself is meant. Symlinks are not followed.
 type Folder struct {
-	service int32
+	service *fileService
 	number  uint32
+}
+
+// A fileService is an open file service. An answer has to be read before the
+// next request.
+type fileService struct {
+	mu     sync.Mutex
+	handle int32
+	buf    []byte
 }
 
 // A FileInfo is what the file service tells of a file.
@@ -56,7 +65,7 @@ func OpenFolder(path string) (*Folder, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Folder{service: h}, nil
+	return &Folder{service: &fileService{handle: h, buf: make([]byte, 256<<10)}}, nil
 }
 
 // Close closes the folder; the one that OpenFolder returned, and with it all
@@ -66,7 +75,7 @@ func (d *Folder) Close() error {
 		_, err := d.call(d.about(2, 0))
 		return err
 	}
-	if n := hostClose(d.service); n < 0 {
+	if n := hostClose(d.service.handle); n < 0 {
 		return hostError(int64(n))
 	}
 	return nil
@@ -87,17 +96,20 @@ func (m message) text(s string) message {
 
 // call sends a request and returns the answer.
 func (d *Folder) call(m message) (reply, error) {
-	if n := hostWrite(d.service, unsafe.Pointer(unsafe.SliceData(m)), uint32(len(m)), 0); n < 0 {
+	s := d.service
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n := hostWrite(s.handle, unsafe.Pointer(unsafe.SliceData(m)), uint32(len(m)), 0); n < 0 {
 		return nil, hostError(int64(n))
 	}
 	var b reply
-	for buf := make([]byte, 4<<10); ; buf = make([]byte, 256<<10) {
-		n := hostRead(d.service, unsafe.Pointer(unsafe.SliceData(buf)), uint32(len(buf)), 0)
+	for {
+		n := hostRead(s.handle, unsafe.Pointer(unsafe.SliceData(s.buf)), uint32(len(s.buf)), 0)
 		if n < 0 {
 			return nil, hostError(int64(n))
 		}
-		b = append(b, buf[:n]...)
-		if int(n) < len(buf) {
+		b = append(b, s.buf[:n]...)
+		if int(n) < len(s.buf) {
 			break
 		}
 	}
@@ -134,6 +146,13 @@ func (r *reply) text() string {
 	s := string((*r)[:n])
 	*r = (*r)[n:]
 	return s
+}
+
+func (r *reply) bytes() []byte {
+	n := r.u32()
+	b := (*r)[:n:n]
+	*r = (*r)[n:]
+	return b
 }
 
 func (r *reply) info() FileInfo {
@@ -186,6 +205,39 @@ func (d *Folder) List(with byte, yield func(FileInfo) error) error {
 		}
 	}
 }
+
+// Names calls yield with the name and the kind of each entry, as far as the
+// folder tells it: the kind's bits of Mode, or 0.
+func (d *Folder) Names(yield func(name string, kind uint32)) error {
+	for flags := byte(16 | 8); ; flags = 16 {
+		r, err := d.call(d.about(4, flags))
+		if err != nil || len(r) == 0 {
+			return err
+		}
+		for len(r) > 0 {
+			kind := r.u32()
+			yield(r.text(), kind)
+		}
+	}
+}
+
+// Owner returns the name of a user on the host, Group that of a group; empty
+// if it has none.
+func (d *Folder) Owner(uid int) (string, error) { return d.owner(0, uid) }
+
+// Group returns the name of a group.
+func (d *Folder) Group(gid int) (string, error) { return d.owner(1, gid) }
+
+func (d *Folder) owner(kind uint32, id int) (string, error) {
+	r, err := d.call(d.about(32, 0).u32(kind).u32(uint32(id)))
+	if err != nil {
+		return "", err
+	}
+	return r.text(), nil
+}
+
+// Sync waits until the disk has the names that are in the folder.
+func (d *Folder) Sync() error { return d.do(d.about(36, 0)) }
 
 // Mkdir makes a folder.
 func (d *Folder) Mkdir(name string, mode uint32) error {
@@ -248,6 +300,80 @@ func (d *Folder) Space() (kind, free, all uint64, err error) {
 	return r.u64(), r.u64(), r.u64(), nil
 }
 
+// Take tells of a regular file with its attributes and, if it has at most
+// limit bytes, one name and no holes, gives its content and what is told of
+// it after that. Otherwise it gives the file, open for reading, whose content
+// is still to be read.
+func (d *Folder) Take(name string, limit uint32) (w WholeFile, err error) {
+	r, err := d.call(d.about(12, WithAttrs).u32(limit).text(name))
+	if err != nil {
+		return w, err
+	}
+	h := int32(r.u32())
+	if w.Info = r.info(); h != 0 {
+		w.Open = d.file(h)
+		return w, nil
+	}
+	w.Content = r.bytes()
+	w.After = r.info()
+	return w, nil
+}
+
+// A WholeFile is what Take gives.
+type WholeFile struct {
+	Info, After FileInfo
+	Content     []byte
+	Open        *File // nil: Content is all of the file
+}
+
+// A NewFile is a file to make: its owner, its mode of twelve bits, its time and
+// its attributes.
+type NewFile struct {
+	UID, GID int
+	Mode     uint32
+	Mtime    FileTime
+	Attrs    []FileAttr
+}
+
+// A StepError says what of a new file failed: "owner", "mode", "time" or
+// "attribute". Without its owner a file has no setuid and setgid bits either.
+type StepError struct {
+	Step string
+	Attr int // which one
+	Err  error
+}
+
+// Make makes a regular file that did not exist, whole: the guest cannot be
+// stopped half way. The file is there even if some of its attributes are not.
+// NewFile and content have at most 1 MiB together.
+func (d *Folder) Make(name string, f *NewFile, content []byte) ([]StepError, error) {
+	m := d.about(35, 0).u32(uint32(f.UID)).u32(uint32(f.GID)).u32(f.Mode).u64(uint64(f.Mtime.Sec)).u32(f.Mtime.Nsec)
+	m = m.u32(uint32(len(f.Attrs)))
+	for _, a := range f.Attrs {
+		m = m.text(a.Key).text(a.Value)
+	}
+	m = append(m.text(name).u32(uint32(len(content))), content...)
+	r, err := d.call(m)
+	var failed []StepError
+	for err == nil && len(r) > 0 {
+		step, e := r.u32(), syscall.Errno(r.u32())
+		if step >= 4 {
+			failed = append(failed, StepError{"attribute", int(step) - 4, e})
+		} else {
+			failed = append(failed, StepError{[]string{"", "owner", "mode", "time"}[step], 0, e})
+		}
+	}
+	return failed, err
+}
+
+// Undo removes a name if the guest is stopped before it closes the folder that
+// OpenFolder returned, or takes that back by Forget: a guest that is stopped
+// cannot clean up itself. The last one is removed first.
+func (d *Folder) Undo(name string) error { return d.do(d.about(33, 0).text(name)) }
+
+// Forget takes back the last n names of Undo.
+func (d *Folder) Forget(n int) error { return d.do(d.about(34, 0).u32(uint32(n))) }
+
 // Open opens a regular file for reading.
 func (d *Folder) Open(name string) (*File, error) { return d.open(name, 0) }
 
@@ -259,8 +385,11 @@ func (d *Folder) open(name string, flags byte) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := int32(r.u32())
-	return &File{hostStream: newStream(h), about: Folder{d.service, uint32(h)}}, nil
+	return d.file(int32(r.u32())), nil
+}
+
+func (d *Folder) file(h int32) *File {
+	return &File{hostStream: newStream(h), about: Folder{d.service, uint32(h)}}
 }
 
 // A File is an open regular file of the host. Copy moves its content on the
@@ -297,16 +426,28 @@ func (f *File) ReadAt(p []byte, off int64) (int, error) {
 // Extents tells where the file has data.
 func (f *File) Extents() ([]FileExtent, error) {
 	var list []FileExtent
-	for off := uint64(0); ; {
-		r, err := f.about.call(f.about.about(7, 0).u64(off))
-		if err != nil || len(r) == 0 {
+	for off := int64(0); ; {
+		more, err := f.ExtentsFrom(off)
+		if err != nil || len(more) == 0 {
 			return list, err
 		}
-		for len(r) > 0 {
-			x := FileExtent{int64(r.u64()), int64(r.u64())}
-			list, off = append(list, x), uint64(x.Off+x.Size)
-		}
+		list = append(list, more...)
+		off = list[len(list)-1].Off + list[len(list)-1].Size
 	}
+}
+
+// ExtentsFrom tells where the file has data from an offset on: some thousands
+// of extents, and none only at the end.
+func (f *File) ExtentsFrom(off int64) ([]FileExtent, error) {
+	r, err := f.about.call(f.about.about(7, 0).u64(uint64(off)))
+	if err != nil {
+		return nil, err
+	}
+	list := make([]FileExtent, 0, len(r)/16)
+	for len(r) > 0 {
+		list = append(list, FileExtent{int64(r.u64()), int64(r.u64())})
+	}
+	return list, nil
 }
 
 // Truncate sets the size of the file.
@@ -320,6 +461,10 @@ func (f *File) Lock() error { return f.about.do(f.about.about(10, 0)) }
 
 // Sequential says that all of the file will be read.
 func (f *File) Sequential() error { return f.about.do(f.about.about(11, 0)) }
+
+// WillWrite says that the file will be written and synced in the end, so that
+// the disk had better begin early.
+func (f *File) WillWrite() error { return f.about.do(f.about.about(11, 2)) }
 
 // Chown sets owner and group.
 func (f *File) Chown(uid, gid int) error {

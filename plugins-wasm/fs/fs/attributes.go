@@ -63,22 +63,21 @@ type settable interface {
 // setuid and capabilities, and all of it changes times.
 func (s *shared) dress(f settable, h *header) {
 	mode := h.mode
-	if !s.chown(f, h) {
+	if !s.owned(h, f.chown(h.uid, h.gid)) {
 		mode &^= 0o6000 // they would speak for another owner
 	}
 	if h.kind != kindSymlink {
 		s.report(h.name, "mode", f.chmod(mode))
 	}
 	for _, a := range h.attrs {
-		s.setAttr(f, h.name, a)
+		s.attribute(h.name, a, f.setAttr(a))
 	}
 	s.report(h.name, "time", f.setTime(h.mtime))
 }
 
-// chown gives a file its owner, by number. Only root can do so; for others
-// that is noted once and no failure.
-func (s *shared) chown(f settable, h *header) bool {
-	err := f.chown(h.uid, h.gid)
+// owned reports whether a file got its owner, by number. Only root can give
+// it; for others that is noted once and no failure.
+func (s *shared) owned(h *header, err error) bool {
 	if errors.Is(err, fs.ErrPermission) {
 		s.once("owners are not restored: only root may give files away")
 		return false
@@ -87,9 +86,8 @@ func (s *shared) chown(f settable, h *header) bool {
 	return err == nil
 }
 
-// setAttr is lenient only with the attributes that are not the user's own.
-func (s *shared) setAttr(f settable, name string, a attr) {
-	err := f.setAttr(a)
+// attribute is lenient only with the attributes that are not the user's own.
+func (s *shared) attribute(name string, a attr, err error) {
 	system := strings.HasPrefix(a.key, "security.") || strings.HasPrefix(a.key, "trusted.")
 	if err != nil && system && (isLacking(err) || errors.Is(err, fs.ErrPermission)) {
 		s.once("attributes like " + a.key + " are not restored: " + cause(err).Error())

@@ -30,11 +30,11 @@ func (t *target) Backup(ctx context.Context, w io.Writer) error {
 	defer base.release()
 	b := &backup{
 		ctx: ctx, out: newSink(w), log: t.log, verbose: t.Verbose, issues: issues{log: t.log},
-		include: include, exclude: exclude, owners: newNames(), linked: map[inode]*linked{},
+		include: include, exclude: exclude, owners: newNames(base), linked: map[inode]*linked{},
 		names: make([]byte, folderBuffer), path: []byte("./"),
 	}
-	if missing != "" {
-		t.log(missing)
+	if b.missing = base.missing(); b.missing != "" {
+		t.log(b.missing)
 	}
 	if err := b.base(base); err != nil {
 		return baseError(shield.TargetFailed, op, t.BaseDir, err)
@@ -58,6 +58,7 @@ type backup struct {
 	issues           issues
 	include, exclude patterns
 	owners           names
+	missing          string            // what the system does not tell
 	linked           map[inode]*linked // files with several names
 	names            []byte            // buffer for reading folders
 	path             []byte            // of the folder at hand, with a slash at its end

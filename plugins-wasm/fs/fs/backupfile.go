@@ -103,8 +103,8 @@ func (b *backup) special(d *dir, name string, st *stat) {
 			b.unreadable(err)
 			return
 		}
-	} else if st.kind != kindFifo && missing != "" {
-		b.note("is a device, whose number this build does not see: left out")
+	} else if st.kind != kindFifo && b.missing != "" {
+		b.note("is a device, whose number cannot be seen: left out")
 		return
 	}
 	b.counts.others++

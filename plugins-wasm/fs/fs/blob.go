@@ -1,19 +1,26 @@
 package fs
 
-import (
-	"io"
-	"os"
-)
+import "io"
 
 // A blob is an open file of a store. It gives as many bytes as the file had
 // when it was opened, or fails.
 type blob struct {
-	f    *os.File
+	f    blobFile
 	left int64
 }
 
-func newBlob(f *os.File, size int64) *blob {
-	readAhead(f)
+// blobOf returns the blob in an open file. It closes the disk when that is not
+// needed any more.
+func blobOf(d disk, f blobFile, size int64) io.ReadCloser {
+	if b, ok := f.(interface{ blob(disk) io.ReadCloser }); ok {
+		return b.blob(d)
+	}
+	_ = d.Close()
+	return newBlob(f, size)
+}
+
+func newBlob(f blobFile, size int64) *blob {
+	f.readAhead()
 	return &blob{f, size}
 }
 

@@ -1,6 +1,7 @@
 package fs
 
 import (
+	"io/fs"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -10,24 +11,21 @@ import (
 // that the wait at the end is short.
 const writebackSize = 16 << 20
 
+func openDisk(base string) (disk, error) { return openRootDisk(base) }
+
 // writeback is a hint: what it cannot do, Sync does.
-func writeback(f *os.File, off, size int64) {
+func (f rootFile) writeback(off, size int64) {
 	_ = unix.SyncFileRange(int(f.Fd()), off, size, unix.SYNC_FILE_RANGE_WRITE)
 }
 
-func readAhead(f *os.File) {
-	_ = unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_SEQUENTIAL)
-}
+func (f rootFile) readAhead() { _ = unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_SEQUENTIAL) }
 
-// lock takes a file for us alone, without waiting. The lock ends with the
-// descriptor, also when the process is killed.
-func lock(f *os.File) error {
-	return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-}
+func (f rootFile) lock() error { return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) }
 
-// room returns how many bytes are free, and how many there are.
-func room(root *os.Root) (free, all int64, err error) {
-	f, err := root.Open(".")
+func sameFile(a, b fs.FileInfo) bool { return os.SameFile(a, b) }
+
+func (d rootDisk) room() (free, all int64, err error) {
+	f, err := d.Open(".")
 	if err != nil {
 		return 0, 0, err
 	}

@@ -2,15 +2,13 @@
 
 package fs
 
-import "os"
-
 const writebackSize = 1 << 62
 
-func writeback(*os.File, int64, int64) {}
+func (f rootFile) writeback(int64, int64) {}
 
-func readAhead(*os.File) {}
+func (f rootFile) readAhead() {}
 
 // lock cannot be had here, so an unfinished blob is never taken over.
-func lock(*os.File) error { return errUnsupported }
+func (f rootFile) lock() error { return errUnsupported }
 
-func room(*os.Root) (free, all int64, err error) { return 0, 0, errUnsupported }
+func (d rootDisk) room() (free, all int64, err error) { return 0, 0, errUnsupported }

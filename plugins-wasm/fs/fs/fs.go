@@ -28,7 +28,7 @@ func about() plugin.Info {
 		Features:     plugin.Features{Target: "yes", Store: "yes"},
 		Fields:       fields(),
 		Actions:      []plugin.Action{plugin.ActionValidate, plugin.ActionTest, plugin.ActionList},
-		Capabilities: json.RawMessage(`{"read":["{base_dir}"],"write":["{base_dir}"]}`),
+		Capabilities: json.RawMessage(`{"read":["{base_dir}"],"write":["{base_dir}"],"own":["{base_dir}"]}`),
 		Naming:       true,
 	}
 }

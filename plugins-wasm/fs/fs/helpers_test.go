@@ -19,7 +19,6 @@ import (
 	"github.com/shieldhq/shield"
 	"github.com/shieldhq/shield/internal/treecmp"
 	"github.com/shieldhq/shield/plugin"
-	"github.com/shieldhq/shield/plugins-wasm/fs/fs"
 )
 
 // lines is a log.
@@ -57,7 +56,7 @@ func openTarget(t testing.TB, dir string, more ...any) (plugin.Target, *lines) {
 		fields[more[i].(string)] = more[i+1]
 	}
 	log := &lines{}
-	target, err := fs.Plugin().OpenTarget(t.Context(), endpoint(t, fields), log.add)
+	target, err := subject(t).OpenTarget(t.Context(), endpoint(t, fields), log.add)
 	if err != nil {
 		t.Fatal(err)
 	}

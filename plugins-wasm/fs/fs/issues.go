@@ -83,7 +83,7 @@ func cause(err error) error {
 	if l := (*os.LinkError)(nil); errors.As(err, &l) {
 		return l.Err
 	}
-	return err
+	return worded(err)
 }
 
 // baseError says what is wrong with the base directory.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path"
 
 	"github.com/shieldhq/shield"
@@ -44,7 +43,7 @@ func (s *store) Put(ctx context.Context, key string, r io.Reader) (plugin.Stored
 // put is the state of one Put.
 type put struct {
 	*store
-	root    *os.Root
+	root    disk
 	key     string
 	temp    string
 	made    []string // folders, the outermost first
@@ -111,12 +110,12 @@ func (p *put) free() error {
 
 // create makes the temporary file and locks it. One that a crash left is not
 // locked, and is replaced.
-func (p *put) create() (*os.File, error) {
+func (p *put) create() (blobFile, error) {
 	if err := p.free(); err != nil {
 		return nil, err
 	}
 	for range 3 {
-		f, err := p.root.OpenFile(p.temp, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+		f, err := p.root.create(p.temp)
 		if err == nil {
 			held, err := p.hold(f)
 			if err != nil {
@@ -142,8 +141,8 @@ func (p *put) create() (*os.File, error) {
 
 // hold locks a new temporary file. Before it is locked, another who takes it
 // for abandoned may remove it.
-func (p *put) hold(f *os.File) (held bool, err error) {
-	if err := lock(f); err != nil && !isLacking(err) {
+func (p *put) hold(f blobFile) (held bool, err error) {
+	if err := f.lock(); err != nil && !isLacking(err) {
 		f.Close()
 		return false, p.conflict("is being written by another")
 	}
@@ -155,13 +154,13 @@ func (p *put) hold(f *os.File) (held bool, err error) {
 }
 
 // names reports whether the temporary name is that of an open file.
-func (p *put) names(f *os.File) bool {
+func (p *put) names(f blobFile) bool {
 	held, err := f.Stat()
 	if err != nil {
 		return false
 	}
 	now, err := p.root.Lstat(p.temp)
-	return err == nil && os.SameFile(now, held)
+	return err == nil && sameFile(now, held)
 }
 
 // clear removes a temporary file that nobody holds. Its lock is held
@@ -177,7 +176,7 @@ func (p *put) clear() error {
 	if !info.Mode().IsRegular() {
 		return p.conflict("%s is in the way", path.Join(p.base, p.temp))
 	}
-	f, err := p.root.Open(p.temp)
+	f, err := p.root.open(p.temp)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -185,7 +184,7 @@ func (p *put) clear() error {
 		return err
 	}
 	defer f.Close()
-	if err := lock(f); err != nil {
+	if err := f.lock(); err != nil {
 		if isLacking(err) {
 			return p.conflict("has an unfinished blob: deleting the key removes it")
 		}
@@ -199,28 +198,9 @@ func (p *put) clear() error {
 
 // fill writes the blob and waits for the disk, once. It returns how much the
 // file system says that it holds.
-func (p *put) fill(f *os.File, r io.Reader) (int64, error) {
-	buf := make([]byte, blobBuffer)
-	ahead := int64(0)
-	for {
-		n, err := r.Read(buf)
-		if n > 0 {
-			m, err := f.Write(buf[:n])
-			p.written += int64(m)
-			if err != nil {
-				return 0, err
-			}
-		}
-		if p.written-ahead >= writebackSize {
-			writeback(f, ahead, p.written-ahead)
-			ahead = p.written
-		}
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			return 0, err
-		}
+func (p *put) fill(f blobFile, r *ctxReader) (int64, error) {
+	if err := p.write(f, r); err != nil {
+		return 0, err
 	}
 	if err := f.Sync(); err != nil {
 		return 0, err
@@ -233,6 +213,35 @@ func (p *put) fill(f *os.File, r io.Reader) (int64, error) {
 		return 0, err
 	}
 	return info.Size(), nil
+}
+
+func (p *put) write(f blobFile, r *ctxReader) (err error) {
+	if to, ok := f.(absorber); ok {
+		p.written, err = to.absorb(r)
+		return err
+	}
+	buf := make([]byte, blobBuffer)
+	ahead := int64(0)
+	for {
+		n, err := r.Read(buf)
+		if n > 0 {
+			m, err := f.Write(buf[:n])
+			p.written += int64(m)
+			if err != nil {
+				return err
+			}
+		}
+		if p.written-ahead >= writebackSize {
+			f.writeback(ahead, p.written-ahead)
+			ahead = p.written
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
 }
 
 // publish gives the file its name, unless something has it. A link never
@@ -266,7 +275,7 @@ func (p *put) settle() error {
 		}
 	}
 	for _, name := range names {
-		if err := syncFolder(p.root, name); err != nil {
+		if err := p.root.sync(name); err != nil {
 			_ = p.root.Remove(p.key)
 			return err
 		}

@@ -15,7 +15,7 @@ import (
 // makes if it is missing. Files that the stream lacks stay as they are.
 func (t *target) Restore(ctx context.Context, src io.Reader) error {
 	const op = "fs.restore"
-	if err := os.MkdirAll(t.BaseDir, 0o755); err != nil {
+	if err := makeBase(t.BaseDir, 0o755); err != nil {
 		return baseError(shield.TargetFailed, op, t.BaseDir, err)
 	}
 	base, err := openBase(t.BaseDir)

@@ -51,21 +51,24 @@ func (r *restore) small(d *dir, last, name string, h *header) error {
 
 // makeSmall makes a file of which all is known.
 func (s *shared) makeSmall(d *dir, name string, h *header, data []byte) {
-	err := replace(d, name, func(n string) error {
-		f, err := d.create(n)
-		if err != nil {
-			return err
-		}
-		if err = f.writeAt(data, 0); err == nil {
-			s.dress(f, h)
-		}
-		return finishFile(d, n, f, err)
-	})
+	err := replace(d, name, func(n string) error { return s.makeWhole(d, n, h, data) })
 	if err != nil {
 		s.problem(h.name, err)
 		return
 	}
 	s.done(&counts{files: 1, bytes: h.size})
+}
+
+// makeSteps makes a file that did not exist, step by step.
+func (s *shared) makeSteps(d *dir, name string, h *header, data []byte) error {
+	f, err := d.create(name)
+	if err != nil {
+		return err
+	}
+	if err = f.writeAt(data, 0); err == nil {
+		s.dress(f, h)
+	}
+	return finishFile(d, name, f, err)
 }
 
 // finishFile closes a new file, and removes it if something failed.
@@ -82,6 +85,7 @@ func finishFile(d *dir, name string, f file, err error) error {
 // large streams a file to a temporary name. Its error is about the stream.
 func (r *restore) large(d *dir, last string, h *header) error {
 	temp := tempName()
+	defer d.undo(temp)()
 	f, err := d.create(temp)
 	if err != nil {
 		r.problem(h.name, err)
@@ -188,6 +192,7 @@ func replace(d *dir, name string, create func(name string) error) error {
 		return err
 	}
 	temp := tempName()
+	defer d.undo(temp)()
 	if err := create(temp); err != nil {
 		return err
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"os"
 	"path"
 	"slices"
 	"strings"
@@ -14,8 +13,8 @@ import (
 	"github.com/shieldhq/shield/plugin"
 )
 
-// store is a folder of blobs, a file each. Their paths are the keys. All
-// access goes through os.Root, so no key and no symlink leads out of it.
+// store is a folder of blobs, a file each. Their paths are the keys. No key and
+// no symlink leads out of it: that is for the disk to see to.
 type store struct {
 	base string
 	log  plugin.Log
@@ -44,8 +43,8 @@ func (s *store) Validate(context.Context) error { return nil }
 
 // root opens the base directory. It is not made if it is missing: that would
 // fill the disk below a mount that failed.
-func (s *store) root(op string) (*os.Root, error) {
-	root, err := openRoot(s.base)
+func (s *store) root(op string) (disk, error) {
+	root, err := openDisk(s.base)
 	if err != nil {
 		return nil, baseError(shield.StoreFailed, op, s.base, err)
 	}
@@ -57,7 +56,7 @@ func (s *store) failed(op, key string, err error) error {
 }
 
 // Get opens a blob.
-func (s *store) Get(_ context.Context, key string) (io.ReadCloser, error) {
+func (s *store) Get(_ context.Context, key string) (r io.ReadCloser, err error) {
 	const op = "fs.get"
 	if err := checkKey(key); err != nil {
 		return nil, err
@@ -66,7 +65,11 @@ func (s *store) Get(_ context.Context, key string) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer root.Close()
+	defer func() {
+		if err != nil {
+			_ = root.Close()
+		}
+	}()
 	// A FIFO in a blob's place would hang the open.
 	info, err := root.Stat(key)
 	switch {
@@ -75,9 +78,9 @@ func (s *store) Get(_ context.Context, key string) (io.ReadCloser, error) {
 	case err == nil && !info.Mode().IsRegular():
 		return nil, shield.Errorf(shield.StoreFailed, op, "%s is not a regular file", path.Join(s.base, key))
 	case err == nil:
-		f, err := root.Open(key)
+		f, err := root.open(key)
 		if err == nil {
-			return newBlob(f, info.Size()), nil
+			return blobOf(root, f, info.Size()), nil
 		}
 		return nil, s.failed(op, key, err)
 	}
@@ -101,7 +104,7 @@ func (s *store) Delete(_ context.Context, key string) error {
 			return s.failed(op, name, err)
 		}
 	}
-	if err := syncFolder(root, path.Dir(key)); err != nil && !isAbsent(err) {
+	if err := root.sync(path.Dir(key)); err != nil && !isAbsent(err) {
 		return s.failed(op, path.Dir(key), err)
 	}
 	prune(root, parents(key))
@@ -109,7 +112,7 @@ func (s *store) Delete(_ context.Context, key string) error {
 }
 
 // removeFile leaves folders alone: they are no blobs.
-func removeFile(root *os.Root, name string) error {
+func removeFile(root disk, name string) error {
 	info, err := root.Lstat(name)
 	if err != nil || info.IsDir() {
 		return err
@@ -120,37 +123,13 @@ func removeFile(root *os.Root, name string) error {
 func isAbsent(err error) bool { return errors.Is(err, fs.ErrNotExist) || isNotDir(err) }
 
 // prune removes folders that are empty, the innermost first.
-func prune(root *os.Root, folders []string) {
+func prune(root disk, folders []string) {
 	for _, name := range slices.Backward(folders) {
 		info, err := root.Lstat(name)
 		if err != nil || !info.IsDir() || root.Remove(name) != nil {
 			return
 		}
 	}
-}
-
-func syncFolder(root *os.Root, name string) error {
-	f, err := root.Open(name)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	if err := f.Sync(); err != nil && !isLacking(err) && !errors.Is(err, fs.ErrInvalid) {
-		return err
-	}
-	return nil
-}
-
-// openRoot looks first: os.OpenRoot would hang at a FIFO.
-func openRoot(name string) (*os.Root, error) {
-	info, err := os.Stat(name)
-	if err != nil {
-		return nil, err
-	}
-	if !info.IsDir() {
-		return nil, errNotDir
-	}
-	return os.OpenRoot(name)
 }
 
 // List calls yield with the blobs, sorted within each folder.
@@ -164,17 +143,12 @@ func (s *store) List(ctx context.Context, prefix string, yield func(plugin.Objec
 	return s.list(ctx, root, ".", prefix, yield)
 }
 
-func (s *store) list(ctx context.Context, root *os.Root, folder, prefix string, yield func(plugin.Object) error) error {
+func (s *store) list(ctx context.Context, root disk, folder, prefix string, yield func(plugin.Object) error) error {
 	const op = "fs.list"
-	f, err := root.Open(folder)
+	entries, err := root.list(folder)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // deleted meanwhile
 	}
-	if err != nil {
-		return s.failed(op, folder, err)
-	}
-	entries, err := f.ReadDir(-1)
-	f.Close()
 	if err != nil {
 		return s.failed(op, folder, err)
 	}
@@ -190,7 +164,7 @@ func (s *store) list(ctx context.Context, root *os.Root, folder, prefix string, 
 	return nil
 }
 
-func (s *store) listEntry(ctx context.Context, root *os.Root, name, prefix string, e fs.DirEntry, yield func(plugin.Object) error) error {
+func (s *store) listEntry(ctx context.Context, root disk, name, prefix string, e fs.DirEntry, yield func(plugin.Object) error) error {
 	if e.IsDir() {
 		below := name + "/"
 		if strings.HasPrefix(below, prefix) || strings.HasPrefix(prefix, below) {
@@ -201,7 +175,7 @@ func (s *store) listEntry(ctx context.Context, root *os.Root, name, prefix strin
 	if !e.Type().IsRegular() || !strings.HasPrefix(name, prefix) || keyProblem(name) != "" {
 		return nil
 	}
-	info, err := root.Lstat(name)
+	info, err := e.Info()
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -224,7 +198,7 @@ func (s *store) Test(context.Context) error {
 		return baseError(shield.StoreFailed, op, s.base, err)
 	}
 	name := partialPrefix + tempName()[1:] + partialSuffix
-	f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := root.create(name)
 	if err != nil {
 		return shield.Errorf(shield.StoreFailed, op, "base_dir: %s is not writable: %w", s.base, cause(err))
 	}
@@ -235,8 +209,8 @@ func (s *store) Test(context.Context) error {
 	return s.testRoom(root)
 }
 
-func (s *store) testRoom(root *os.Root) error {
-	free, all, err := room(root)
+func (s *store) testRoom(root disk) error {
+	free, all, err := root.room()
 	if err != nil {
 		return nil // not every system tells
 	}

@@ -16,7 +16,6 @@ import (
 
 	"github.com/shieldhq/shield"
 	"github.com/shieldhq/shield/plugin"
-	"github.com/shieldhq/shield/plugins-wasm/fs/fs"
 )
 
 func background(t testing.TB) context.Context { return t.Context() }
@@ -25,7 +24,7 @@ const key = "2026/01/31/archive-1"
 
 func openStore(t testing.TB, dir string) plugin.Store {
 	t.Helper()
-	s, err := fs.Plugin().OpenStore(t.Context(), endpoint(t, map[string]any{"base_dir": dir}), nil)
+	s, err := subject(t).OpenStore(t.Context(), endpoint(t, map[string]any{"base_dir": dir}), nil)
 	must(t, err)
 	return s
 }
@@ -76,8 +75,8 @@ func TestStoreRoundTrip(t *testing.T) {
 	must(t, err)
 	defer r.Close()
 	var b bytes.Buffer
-	if n, err := r.(io.WriterTo).WriteTo(&b); n != int64(len(content)) || err != nil || b.String() != content {
-		t.Errorf("WriteTo gives %d bytes, %v", n, err)
+	if n, err := io.Copy(&b, r); n != int64(len(content)) || err != nil || b.String() != content {
+		t.Errorf("a copy has %d bytes, %v", n, err)
 	}
 	for name, want := range map[string]os.FileMode{"2026": 0o700, "2026/01/31": 0o700, key: 0o600} {
 		info, err := os.Stat(filepath.Join(dir, name))
@@ -328,7 +327,11 @@ func TestGetOfShrunkBlob(t *testing.T) {
 	must(t, err)
 	defer r.Close()
 	must(t, os.Truncate(filepath.Join(dir, key), 50))
-	if _, err := io.ReadAll(r); !errors.Is(err, io.ErrUnexpectedEOF) {
+	b, err := io.ReadAll(r)
+	if len(b) == 100 {
+		return // it was on its way
+	}
+	if err == nil || !strings.Contains(err.Error(), io.ErrUnexpectedEOF.Error()) {
 		t.Errorf("error %v, want %v", err, io.ErrUnexpectedEOF)
 	}
 }

@@ -2,6 +2,9 @@ package fs
 
 import "errors"
 
+// handleLimit is how many folders of one path are held open.
+const handleLimit = 128
+
 // The kinds of files, as tar writes them. Sockets have none there.
 const (
 	kindFile    = '0'
@@ -51,6 +54,9 @@ type attr struct {
 
 // An extent is a run of data in a file with holes.
 type extent struct{ off, size int64 }
+
+// holed reports whether the runs of a file leave anything out.
+func holed(list []extent, size int64) bool { return len(list) != 1 || list[0] != extent{0, size} }
 
 // errUnsupported is returned where the system, or this build, lacks
 // something.

@@ -11,12 +11,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// handleLimit is how many folders of one path are held open.
-const handleLimit = 128
-
-// missing says what this build does not keep.
-const missing = ""
-
 // A dir is an open folder. Everything is done relative to one, a name at a
 // time and without following symlinks: that is as safe as it is fast. os.Root
 // gives the same safety, but costs several more system calls a file.
@@ -156,22 +150,19 @@ func appendDirents(out []dirent, b []byte) []dirent {
 	return out
 }
 
+// missing says what is not kept.
+func (d *dir) missing() string { return "" }
+
+func (d *dir) owner(uid int) string { return userName(uid) }
+func (d *dir) group(gid int) string { return groupName(gid) }
+
 // special names the kind of file system if it is one that the kernel makes up.
 func (d *dir) special() string {
 	var st unix.Statfs_t
 	if unix.Fstatfs(d.fd, &st) != nil {
 		return ""
 	}
-	return specials[int64(st.Type)]
-}
-
-// specials is never written to.
-var specials = map[int64]string{
-	unix.PROC_SUPER_MAGIC: "proc", unix.SYSFS_MAGIC: "sysfs", unix.CGROUP_SUPER_MAGIC: "cgroup",
-	unix.CGROUP2_SUPER_MAGIC: "cgroup2", unix.DEBUGFS_MAGIC: "debugfs", unix.TRACEFS_MAGIC: "tracefs",
-	unix.SECURITYFS_MAGIC: "securityfs", unix.BPF_FS_MAGIC: "bpf", unix.PSTOREFS_MAGIC: "pstore",
-	unix.DEVPTS_SUPER_MAGIC: "devpts", unix.EFIVARFS_MAGIC: "efivarfs", unix.BINFMTFS_MAGIC: "binfmt_misc",
-	unix.SELINUX_MAGIC: "selinuxfs", unix.AUTOFS_SUPER_MAGIC: "autofs",
+	return specials[uint32(st.Type)]
 }
 
 func (d *dir) readlink(name string) (string, error) {
@@ -234,5 +225,5 @@ func (f file) extents(size int64, limit int) (list []extent, ok bool) {
 		list = append(list, extent{start, end - start})
 		off = end
 	}
-	return list, len(list) != 1 || list[0] != extent{0, size}
+	return list, holed(list, size)
 }

@@ -14,53 +14,39 @@ import (
 	"time"
 )
 
-// handleLimit is how many folders of one path are held open: all, since
-// os.Root cannot go back up.
-const handleLimit = 1 << 30
-
-// missing says what this build does not keep.
-var missing = notSeen(runtime.GOOS)
-
-func notSeen(system string) string {
-	if system == "wasip1" {
-		return "the sandbox does not show modes, owners, device numbers, holes and extended attributes: they are not kept"
-	}
-	return "this build does not see device numbers, holes and extended attributes: they are not kept"
-}
-
-// A dir is an open folder. It also knows the base and its path from there,
-// since os.Root links names within one root only.
-type dir struct {
+// A portableDir is an open folder. It also knows the base and its path from
+// there, since os.Root links names within one root only, and cannot go up.
+type portableDir struct {
 	root *os.Root
 	base *os.Root
 	path string
 	refs atomic.Int32
 }
 
-// A file is an open regular file.
-type file struct {
+// A portableFile is an open regular file.
+type portableFile struct {
 	*os.File
-	d    *dir
+	d    *portableDir
 	name string
 }
 
-func newDir(root, base *os.Root, at string) *dir {
-	d := &dir{root: root, base: base, path: at}
+func newPortable(root, base *os.Root, at string) *portableDir {
+	d := &portableDir{root: root, base: base, path: at}
 	d.refs.Store(1)
 	return d
 }
 
-func openBase(path string) (*dir, error) {
+func openPortable(path string) (*portableDir, error) {
 	root, err := openRoot(path)
 	if err != nil {
 		return nil, err
 	}
-	return newDir(root, root, "."), nil
+	return newPortable(root, root, "."), nil
 }
 
 // open refuses a symlink. One that takes the folder's place meanwhile leads
 // to another folder of the same tree at worst: os.Root sees to that.
-func (d *dir) open(name string) (*dir, error) {
+func (d *portableDir) open(name string) (*portableDir, error) {
 	info, err := d.root.Lstat(name)
 	if err != nil {
 		return nil, err
@@ -72,25 +58,32 @@ func (d *dir) open(name string) (*dir, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newDir(root, d.base, path.Join(d.path, name)), nil
+	return newPortable(root, d.base, path.Join(d.path, name)), nil
 }
 
-func (d *dir) parent() (*dir, error) { return nil, errUnsupported }
+func (d *portableDir) parent() (*portableDir, error) {
+	up := path.Dir(d.path)
+	root, err := d.base.OpenRoot(up)
+	if err != nil {
+		return nil, err
+	}
+	return newPortable(root, d.base, up), nil
+}
 
-func (d *dir) retain() *dir {
+func (d *portableDir) retain() *portableDir {
 	d.refs.Add(1)
 	return d
 }
 
-func (d *dir) release() {
+func (d *portableDir) release() {
 	if d.refs.Add(-1) == 0 {
 		d.root.Close()
 	}
 }
 
-func (d *dir) stat() (stat, error) { return toStat(d.root.Stat(".")) }
+func (d *portableDir) stat() (stat, error) { return toStat(d.root.Stat(".")) }
 
-func (d *dir) lstat(name string) (stat, error) { return toStat(d.root.Lstat(name)) }
+func (d *portableDir) lstat(name string) (stat, error) { return toStat(d.root.Lstat(name)) }
 
 func toStat(info fs.FileInfo, err error) (stat, error) {
 	if err != nil {
@@ -131,7 +124,7 @@ func kindOf(m fs.FileMode) byte {
 	return kindUnknown
 }
 
-func (d *dir) entries([]byte) ([]dirent, error) {
+func (d *portableDir) entries([]byte) ([]dirent, error) {
 	f, err := d.root.Open(".")
 	if err != nil {
 		return nil, err
@@ -145,29 +138,40 @@ func (d *dir) entries([]byte) ([]dirent, error) {
 	return out, err
 }
 
-func (d *dir) special() string { return "" }
+// missing says what is not kept.
+func (d *portableDir) missing() string {
+	if runtime.GOOS == "wasip1" {
+		return "this host does not show modes, owners, device numbers, holes and extended attributes: they are not kept"
+	}
+	return "this build does not see device numbers, holes and extended attributes: they are not kept"
+}
 
-func (d *dir) readlink(name string) (string, error) { return d.root.Readlink(name) }
+func (d *portableDir) special() string { return "" }
+
+func (d *portableDir) owner(uid int) string { return userName(uid) }
+func (d *portableDir) group(gid int) string { return groupName(gid) }
+
+func (d *portableDir) readlink(name string) (string, error) { return d.root.Readlink(name) }
 
 // openRead looks at the file first: opening a FIFO would hang.
-func (d *dir) openRead(name string) (file, error) {
+func (d *portableDir) openRead(name string) (portableFile, error) {
 	st, err := d.lstat(name)
 	if err == nil && st.kind != kindFile {
 		err = syscall.ELOOP
 	}
 	if err != nil {
-		return file{}, err
+		return portableFile{}, err
 	}
 	f, err := d.root.Open(name)
-	return file{f, d, name}, err
+	return portableFile{f, d, name}, err
 }
 
-func (f file) stat() (stat, error) { return toStat(f.Stat()) }
+func (f portableFile) stat() (stat, error) { return toStat(f.Stat()) }
 
-func (f file) close() error { return f.Close() }
+func (f portableFile) close() error { return f.Close() }
 
 // readAt returns 0 and nil at the end of the file.
-func (f file) readAt(p []byte, off int64) (int, error) {
+func (f portableFile) readAt(p []byte, off int64) (int, error) {
 	n, err := f.ReadAt(p, off)
 	if n > 0 || errors.Is(err, io.EOF) {
 		err = nil
@@ -175,50 +179,52 @@ func (f file) readAt(p []byte, off int64) (int, error) {
 	return n, err
 }
 
-func (f file) sequential() {}
+func (f portableFile) sequential() {}
 
-func (f file) extents(int64, int) ([]extent, bool) { return nil, false }
+func (f portableFile) extents(int64, int) ([]extent, bool) { return nil, false }
 
-func (d *dir) create(name string) (file, error) {
+func (d *portableDir) create(name string) (portableFile, error) {
 	f, err := d.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	return file{f, d, name}, err
+	return portableFile{f, d, name}, err
 }
 
-func (f file) writeAt(p []byte, off int64) error {
+func (f portableFile) writeAt(p []byte, off int64) error {
 	_, err := f.WriteAt(p, off)
 	return err
 }
 
-func (f file) truncate(size int64) error { return f.Truncate(size) }
+func (f portableFile) truncate(size int64) error { return f.Truncate(size) }
 
-func (d *dir) mkdir(name string, mode uint32) error { return d.root.Mkdir(name, fs.FileMode(mode)) }
+func (d *portableDir) mkdir(name string, mode uint32) error {
+	return d.root.Mkdir(name, fs.FileMode(mode))
+}
 
-func (d *dir) symlink(target, name string) error { return d.root.Symlink(target, name) }
+func (d *portableDir) symlink(target, name string) error { return d.root.Symlink(target, name) }
 
 // link gives the file name in d a second name.
-func (d *dir) link(name string, to *dir, as string) error {
+func (d *portableDir) link(name string, to *portableDir, as string) error {
 	return d.base.Link(path.Join(d.path, name), path.Join(to.path, as))
 }
 
-func (d *dir) mknod(string, byte, uint32, uint32) error { return errUnsupported }
+func (d *portableDir) mknod(string, byte, uint32, uint32) error { return errUnsupported }
 
-func (d *dir) rename(from, to string) error { return d.root.Rename(from, to) }
+func (d *portableDir) rename(from, to string) error { return d.root.Rename(from, to) }
 
-func (d *dir) remove(name string) error { return d.root.Remove(name) }
+func (d *portableDir) remove(name string) error { return d.root.Remove(name) }
 
-func (d *dir) syncAll() error { return nil }
+func (d *portableDir) syncAll() error { return nil }
 
-func (d *dir) named(name string) fileName { return fileName{d, name} }
+func (d *portableDir) named(name string) portableName { return portableName{d, name} }
 
-// A fileName is a file by its name in a folder.
-type fileName struct {
-	d    *dir
+// A portableName is a file by its name in a folder.
+type portableName struct {
+	d    *portableDir
 	name string
 }
 
-func (n fileName) chown(uid, gid int) error { return n.d.root.Lchown(n.name, uid, gid) }
+func (n portableName) chown(uid, gid int) error { return n.d.root.Lchown(n.name, uid, gid) }
 
-func (n fileName) chmod(mode uint32) error {
+func (n portableName) chmod(mode uint32) error {
 	m := fs.FileMode(mode & 0o777)
 	for bit, flag := range modeFlags {
 		if mode&bit != 0 {
@@ -229,7 +235,7 @@ func (n fileName) chmod(mode uint32) error {
 }
 
 // setTime does not touch symlinks: os.Root would follow them.
-func (n fileName) setTime(t stamp) error {
+func (n portableName) setTime(t stamp) error {
 	info, err := n.d.root.Lstat(n.name)
 	if err != nil || info.Mode()&fs.ModeSymlink != 0 {
 		return err
@@ -237,16 +243,16 @@ func (n fileName) setTime(t stamp) error {
 	return n.d.root.Chtimes(n.name, time.Time{}, time.Unix(t.sec, t.nsec))
 }
 
-func (n fileName) setAttr(attr) error     { return errUnsupported }
-func (n fileName) attrs() ([]attr, error) { return nil, nil }
+func (n portableName) setAttr(attr) error     { return errUnsupported }
+func (n portableName) attrs() ([]attr, error) { return nil, nil }
 
-func (d *dir) chown(uid, gid int) error { return d.named(".").chown(uid, gid) }
-func (f file) chown(uid, gid int) error { return f.d.named(f.name).chown(uid, gid) }
-func (d *dir) chmod(mode uint32) error  { return d.named(".").chmod(mode) }
-func (f file) chmod(mode uint32) error  { return f.d.named(f.name).chmod(mode) }
-func (d *dir) setTime(t stamp) error    { return d.named(".").setTime(t) }
-func (f file) setTime(t stamp) error    { return f.d.named(f.name).setTime(t) }
-func (d *dir) attrs() ([]attr, error)   { return nil, nil }
-func (f file) attrs() ([]attr, error)   { return nil, nil }
-func (d *dir) setAttr(attr) error       { return errUnsupported }
-func (f file) setAttr(attr) error       { return errUnsupported }
+func (d *portableDir) chown(uid, gid int) error { return d.named(".").chown(uid, gid) }
+func (f portableFile) chown(uid, gid int) error { return f.d.named(f.name).chown(uid, gid) }
+func (d *portableDir) chmod(mode uint32) error  { return d.named(".").chmod(mode) }
+func (f portableFile) chmod(mode uint32) error  { return f.d.named(f.name).chmod(mode) }
+func (d *portableDir) setTime(t stamp) error    { return d.named(".").setTime(t) }
+func (f portableFile) setTime(t stamp) error    { return f.d.named(f.name).setTime(t) }
+func (d *portableDir) attrs() ([]attr, error)   { return nil, nil }
+func (f portableFile) attrs() ([]attr, error)   { return nil, nil }
+func (d *portableDir) setAttr(attr) error       { return errUnsupported }
+func (f portableFile) setAttr(attr) error       { return errUnsupported }
