@@ -85,7 +85,7 @@ func (d *Folder) Close() error {
 type message []byte
 
 func (d *Folder) about(op, flags byte) message {
-	return message{op, flags, 0, 0}.u32(d.number)
+	return append(make(message, 0, 64), op, flags, 0, 0).u32(d.number)
 }
 
 func (m message) u32(v uint32) message { return binary.LittleEndian.AppendUint32(m, v) }
@@ -155,11 +155,18 @@ func (r *reply) bytes() []byte {
 	return b
 }
 
+// fixedInfo is the size of what all entries have before their texts.
+const fixedInfo = 84
+
 func (r *reply) info() FileInfo {
-	i := FileInfo{Mode: r.u32(), UID: r.u32(), GID: r.u32(), Links: r.u64(), Dev: r.u64(), Ino: r.u64(), Major: r.u32(), Minor: r.u32()}
-	i.Size, i.Blocks = int64(r.u64()), int64(r.u64())
-	i.Mtime = FileTime{int64(r.u64()), r.u32()}
-	i.Ctime = FileTime{int64(r.u64()), r.u32()}
+	b, le := (*r)[:fixedInfo], binary.LittleEndian
+	i := FileInfo{
+		Mode: le.Uint32(b), UID: le.Uint32(b[4:]), GID: le.Uint32(b[8:]),
+		Links: le.Uint64(b[12:]), Dev: le.Uint64(b[20:]), Ino: le.Uint64(b[28:]),
+		Major: le.Uint32(b[36:]), Minor: le.Uint32(b[40:]), Size: int64(le.Uint64(b[44:])), Blocks: int64(le.Uint64(b[52:])),
+		Mtime: FileTime{int64(le.Uint64(b[60:])), le.Uint32(b[68:])}, Ctime: FileTime{int64(le.Uint64(b[72:])), le.Uint32(b[80:])},
+	}
+	*r = (*r)[fixedInfo:]
 	i.Name, i.Link = r.text(), r.text()
 	for n := r.u32(); n > 0; n-- {
 		i.Attrs = append(i.Attrs, FileAttr{r.text(), r.text()})
@@ -347,7 +354,12 @@ type StepError struct {
 // stopped half way. The file is there even if some of its attributes are not.
 // NewFile and content have at most 1 MiB together.
 func (d *Folder) Make(name string, f *NewFile, content []byte) ([]StepError, error) {
-	m := d.about(35, 0).u32(uint32(f.UID)).u32(uint32(f.GID)).u32(f.Mode).u64(uint64(f.Mtime.Sec)).u32(f.Mtime.Nsec)
+	size := 128 + len(name) + len(content)
+	for _, a := range f.Attrs {
+		size += 8 + len(a.Key) + len(a.Value)
+	}
+	m := append(make(message, 0, size), d.about(35, 0)...)
+	m = m.u32(uint32(f.UID)).u32(uint32(f.GID)).u32(f.Mode).u64(uint64(f.Mtime.Sec)).u32(f.Mtime.Nsec)
 	m = m.u32(uint32(len(f.Attrs)))
 	for _, a := range f.Attrs {
 		m = m.text(a.Key).text(a.Value)
