@@ -3,8 +3,9 @@
 //
 // What the system can tell about files differs. On Linux the plugin works on
 // descriptors and keeps everything: owners, hard links, holes, devices and
-// extended attributes. Elsewhere, and in the WebAssembly sandbox, it works on
-// os.Root and keeps what that shows.
+// extended attributes. In the WebAssembly sandbox it works on the file service
+// of the host and keeps the same. Elsewhere, and in the sandbox of a host
+// without that service, it works on os.Root and keeps what that shows.
 package fs
 
 import (

@@ -34,6 +34,9 @@ func subject(t testing.TB) plugin.Opener {
 const moduleDir = "FS_TEST_MODULE"
 
 func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "plugin-run" {
+		os.Exit(wasmhost.RunIsolated(os.Args[2:], os.Stdin, os.Stdout, os.Stderr))
+	}
 	if os.Getenv(moduleDir) != "" {
 		os.Exit(m.Run())
 	}
@@ -49,8 +52,13 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// sandbox is opened once.
-var sandbox = sync.OnceValues(func() (plugin.Opener, error) {
+// Each of them is opened once.
+var (
+	sandbox  = sync.OnceValues(func() (plugin.Opener, error) { return openModule(plugin.IsolationNone) })
+	isolated = sync.OnceValues(func() (plugin.Opener, error) { return openModule(plugin.IsolationProcess) })
+)
+
+func openModule(isolation plugin.Isolation) (plugin.Opener, error) {
 	dir := os.Getenv(moduleDir)
 	module, err := buildModule(filepath.Join(dir, "fs.wasm"))
 	if err != nil {
@@ -72,8 +80,10 @@ var sandbox = sync.OnceValues(func() (plugin.Opener, error) {
 	if err != nil {
 		return nil, err
 	}
-	return host.Open(context.Background(), module, plugin.GrantFor(wanted))
-})
+	grant := plugin.GrantFor(wanted)
+	grant.Isolation = isolation
+	return host.Open(context.Background(), module, grant)
+}
 
 // skipSandboxed skips what has nothing to do with how the plugin is run.
 func skipSandboxed(t testing.TB) {

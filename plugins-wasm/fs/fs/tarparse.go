@@ -72,6 +72,9 @@ func (n *numbers) bound(what string, v, limit int64) int64 {
 
 // parseNumber reads octal digits, or the binary form of the GNU format.
 func parseNumber(p []byte) (int64, error) {
+	if n, ok := parseOctal(p); ok {
+		return n, nil
+	}
 	if p[0]&0x80 != 0 {
 		return parseBinary(p)
 	}

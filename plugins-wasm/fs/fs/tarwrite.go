@@ -2,7 +2,6 @@ package fs
 
 import (
 	"encoding/binary"
-	"fmt"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -92,9 +91,23 @@ func (e *encoder) extend(h *header, size int64) {
 const attrPrefix = "SCHILY.xattr."
 
 func (e *encoder) text(key, value string, limit int) {
-	if len(value) > limit || strings.ContainsFunc(value, func(r rune) bool { return r >= utf8.RuneSelf }) {
+	if len(value) > limit || !isASCII(value) {
 		e.record(key, value)
 	}
+}
+
+func isASCII(s string) bool {
+	for ; len(s) >= 8; s = s[8:] {
+		if (s[0]|s[1]|s[2]|s[3]|s[4]|s[5]|s[6]|s[7])&0x80 != 0 {
+			return false
+		}
+	}
+	for i := range len(s) {
+		if s[i]&0x80 != 0 {
+			return false
+		}
+	}
+	return true
 }
 
 func (e *encoder) number(key string, n, limit int64) {
@@ -127,14 +140,26 @@ func digits(n int) (d int) {
 
 // formatStamp prints seconds with a fraction, which counts away from zero.
 func formatStamp(t stamp) string {
-	sec, nsec, sign := t.sec, t.nsec, ""
+	sec, nsec := t.sec, t.nsec
 	if sec < 0 && nsec > 0 {
 		sec, nsec = sec+1, 1e9-nsec
 	}
-	if t.sec < 0 {
-		sec, sign = -sec, "-"
+	var room [40]byte
+	b := room[:0]
+	if t.sec < 0 && sec == 0 {
+		b = append(b, '-')
 	}
-	return strings.TrimRight(strings.TrimRight(fmt.Sprintf("%s%d.%09d", sign, sec, nsec), "0"), ".")
+	b = strconv.AppendInt(b, sec, 10)
+	if nsec == 0 {
+		return string(b)
+	}
+	at := len(b)
+	b = strconv.AppendInt(b, 1e9+nsec, 10)
+	b[at] = '.' // in the place of the 1
+	for b[len(b)-1] == '0' {
+		b = b[:len(b)-1]
+	}
+	return string(b)
 }
 
 // appendBlock appends the header block proper. What does not fit is cut off
@@ -156,31 +181,9 @@ func appendBlock(b []byte, h *header, size int64) []byte {
 	copy(p[297:328], h.group)
 	octal(p[329:337], int64(h.major))
 	octal(p[337:345], int64(h.minor))
-	octal(p[148:155], checksum(p))
-	p[155] = ' '
+	octal(p[148:156], checksum(p)<<3) // six digits, which leaves two bytes
+	copy(p[154:156], "\x00 ")
 	return b
-}
-
-// octal fills p with digits and a NUL; a number that does not fit becomes 0.
-func octal(p []byte, n int64) {
-	if n < 0 || len(p) < 22 && n >= 1<<(3*(len(p)-1)) {
-		n = 0
-	}
-	for i := len(p) - 2; i >= 0; i-- {
-		p[i] = byte('0' + n&7)
-		n >>= 3
-	}
-}
-
-// checksum sums a header block, taking the sum's own field for spaces.
-func checksum(p []byte) (n int64) {
-	for _, c := range p[:148] {
-		n += int64(c)
-	}
-	for _, c := range p[156:blockSize] {
-		n += int64(c)
-	}
-	return n + 8*' '
 }
 
 // isZero reports whether a block is all zeros.
