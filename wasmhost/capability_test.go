@@ -213,8 +213,9 @@ func TestHTTP(t *testing.T) {
 
 // A body that breaks off must not look whole to the server.
 func TestHTTPBroken(t *testing.T) {
-	ended := make(chan error, 1)
+	began, ended := make(chan struct{}), make(chan error, 1)
 	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		close(began)
 		_, err := io.Copy(io.Discard, r.Body)
 		ended <- err
 	}))
@@ -225,7 +226,7 @@ func TestHTTPBroken(t *testing.T) {
 		t.Fatal(err)
 	}
 	broken := errors.New("broken")
-	err = tg.Restore(t.Context(), io.MultiReader(strings.NewReader(strings.Repeat("x", 1<<20)), errorReader{broken}))
+	err = tg.Restore(t.Context(), io.MultiReader(strings.NewReader(strings.Repeat("x", 1<<20)), lateError{began, broken}))
 	if !errors.Is(err, broken) {
 		t.Errorf("error is %v", err)
 	}
@@ -237,6 +238,17 @@ func TestHTTPBroken(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		t.Error("the server still waits")
 	}
+}
+
+// A lateError fails once something has begun.
+type lateError struct {
+	began <-chan struct{}
+	err   error
+}
+
+func (e lateError) Read([]byte) (int, error) {
+	<-e.began
+	return 0, e.err
 }
 
 type errorReader struct{ err error }

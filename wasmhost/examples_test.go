@@ -18,7 +18,7 @@ import (
 // TestExampleC and those that follow build the examples as their READMEs say
 // and check them as an author would.
 func TestExampleC(t *testing.T) {
-	if _, err := os.Stat("/usr/bin/tee"); err != nil {
+	if _, err := os.Stat("/usr/bin/cp"); err != nil {
 		t.Skip(err)
 	}
 	o := open(t, newHost(t, nil), "../examples/target-c/target.c", nil)

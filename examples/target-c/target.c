@@ -18,11 +18,11 @@ enum { STDIN = 0, STDOUT = 1 };
 
 static const char info[] =
     "{\"name\": \"commands\", \"author\": \"you\", \"version\": \"1.0.0\","
-    " \"summary\": \"a file, by the commands cat and tee\","
+    " \"summary\": \"a file, by the commands cat and cp\","
     " \"features\": {\"target\": \"yes\", \"store\": \"no\"},"
     " \"fields\": [{\"mode\": \"target\", \"name\": \"file\", \"type\": \"abspath\", \"required\": true,"
     "   \"title\": \"File\", \"example\": \"/srv/state.db\"}],"
-    " \"capabilities\": {\"exec\": [\"cat\", \"tee\"], \"memory\": \"1MiB\"}}";
+    " \"capabilities\": {\"exec\": [\"cat\", \"cp\"], \"memory\": \"1MiB\"}}";
 
 // fail tells shield what went wrong: the last error of the host.
 static int fail(const char *what) {
@@ -48,10 +48,10 @@ static int field(const char *json, const char *name, char *out, size_t cap) {
 	return 0;
 }
 
-// run starts a command with one argument.
-static int32_t run(const char *command, const char *arg) {
+// run starts a command with its arguments, as JSON.
+static int32_t run(const char *command, const char *args, const char *file) {
 	char json[2048];
-	int n = snprintf(json, sizeof json, "{\"exec\":{\"cmd\":\"%s\",\"args\":[\"%s\"]}}", command, arg);
+	int n = snprintf(json, sizeof json, "{\"exec\":{\"cmd\":\"%s\",\"args\":[%s\"%s\"]}}", command, args, file);
 	return sh_open(json, n);
 }
 
@@ -65,7 +65,7 @@ static int ended(int32_t h) {
 }
 
 static int backup(const char *file) {
-	int32_t h = run("cat", file);
+	int32_t h = run("cat", "", file);
 	if (h < 0) return fail("cat");
 	int64_t n;
 	while ((n = sh_copy(STDOUT, h, 1 << 30)) > 0) {}
@@ -74,15 +74,11 @@ static int backup(const char *file) {
 }
 
 static int restore(const char *file) {
-	int32_t h = run("tee", file), echo;
-	if (h < 0) return fail("tee");
+	int32_t h = run("cp", "\"/dev/stdin\",", file);
+	if (h < 0) return fail("cp");
 	int64_t n;
-	char null[1 << 12];
-	while ((n = sh_copy(h, STDIN, 64 << 10)) > 0)
-		while ((echo = sh_read(h, null, sizeof null, 1)) > 0) {} // tee repeats all of it
-	if (n < 0) return fail("tee");
-	if (sh_shut(h) < 0) return fail("tee");
-	while ((echo = sh_read(h, null, sizeof null, 0)) > 0) {}
+	while ((n = sh_copy(h, STDIN, 1 << 30)) > 0) {}
+	if (n < 0 || sh_shut(h) < 0) return fail("cp");
 	return ended(h) ? 0 : 3;
 }
 
