@@ -137,7 +137,8 @@ func TestFifoTakesPlaceOfFile(t *testing.T) {
 	if diff := cmp.Diff([]string{"./", "./a-big"}, listTar(t, out.Bytes())); diff != "" {
 		t.Errorf("(-want +got):\n%s\n%s", diff, log.text())
 	}
-	if n := strings.Count(log.text(), "became something else"); n != 3 {
+	// The module is read from in pieces, so that a swap may be half done.
+	if n := strings.Count(log.text(), "became something else") + strings.Count(log.text(), "vanished"); n != 3 {
 		t.Errorf("%d of 3 swaps were noted:\n%s", n, log.text())
 	}
 }
