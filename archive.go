@@ -2,6 +2,9 @@ package shield
 
 import "time"
 
+// ManifestSuffix is what a manifest's key has behind that of its blob.
+const ManifestSuffix = ".manifest"
+
 // An ArchiveStatus is the state of an Archive.
 type ArchiveStatus string
 

@@ -153,16 +153,13 @@ func (s *Scheduler) fillPurge(ctx context.Context, t *shield.Task, r shield.Requ
 	return s.catalog.UpdateArchive(ctx, a)
 }
 
-// leftover makes the task that removes a blob which is no archive.
+// leftover makes the task that removes a blob which is no archive. Purging a
+// manifest that is not there is harmless.
 func leftover(t *shield.Task, key string, at time.Time) *shield.Task {
 	return &shield.Task{
 		UUID: uuid.NewString(), Owner: "system", Op: shield.OpPurge, Status: shield.TaskPending,
 		Priority: t.Priority, RequestedAt: at.UTC(), Job: t.Job, JobName: t.JobName,
 		Store: t.Store, StoreName: t.StoreName, StorePlugin: t.StorePlugin, StoreEndpoint: t.StoreEndpoint,
-		Agent: t.Agent, Key: key, ManifestKey: key + manifestSuffix,
+		Agent: t.Agent, Key: key, ManifestKey: key + shield.ManifestSuffix,
 	}
 }
-
-// manifestSuffix is that of task.ManifestSuffix; purging a manifest that is
-// not there is harmless.
-const manifestSuffix = ".manifest"

@@ -16,9 +16,6 @@ import (
 	"github.com/shieldhq/shield/plugin"
 )
 
-// ManifestSuffix is what a manifest's key has behind that of its blob.
-const ManifestSuffix = ".manifest"
-
 // backup moves the target's stream into the store and proves that it is
 // there. The order is: both plugins open; stream; the target ended well; the
 // stream's end is given to the store; the store acknowledged length and
@@ -292,7 +289,7 @@ func (b *backup) commit(ctx context.Context, a *shield.Archive) error {
 	if err != nil {
 		return b.blame(ctx, shield.Internal, err)
 	}
-	wanted := a.Key + ManifestSuffix
+	wanted := a.Key + shield.ManifestSuffix
 	b.stored = append(b.stored, wanted)
 	err = b.onStore(ctx, func() error {
 		ack, err := b.store.Put(ctx, wanted, bytes.NewReader(data))
