@@ -63,8 +63,9 @@ bench: shield ## Measure against peers in one run; needs tar, zstd, age, restic 
 fixme fixmes: ## List marks that somebody left to mend
 	@git grep -nE '\b(FIXME|TODO|XXX)\b' -- ':!Makefile' || echo "there are none"
 
-deps: ## Install the Debian packages that the tests need
+deps: ## Install and build what the tests need: Debian packages, servers
 	./scripts/deps test
+	./scripts/servers
 
 clean: ## Remove what was built
 	rm -rf $(BIN) coverage

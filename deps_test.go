@@ -44,6 +44,8 @@ var allowed = map[string][]string{
 	"internal/calling":       {"", "plugin", "plugin/pdk"},
 	"internal/keyring":       {""},
 	"internal/treecmp":       {},
+	"internal/testserver":    {},
+	"internal/shieldtest":    {},
 	"internal/version":       {},
 	"cmd/shieldd":            {"", "daemon", "internal/version", "wasmhost"},
 	"cmd/shield":             {"", "internal/version", "plugin", "plugin/exec", "plugin/plugintest", "server", "wasmhost"},

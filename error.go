@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // A Code classifies an error for programs: callers branch on it, the HTTP API
@@ -22,6 +23,7 @@ const (
 	Unavailable  Code = "unavailable"  // cannot be reached or is not ready: trying later may help
 	Canceled     Code = "canceled"     // stopped on request
 	TimedOut     Code = "timed_out"    // a deadline or an idle limit passed
+	Locked       Code = "locked"       // the store keeps it until the error's Until: try again then
 	Corrupt      Code = "corrupt"      // stored bytes are not what was written
 	TargetFailed Code = "target_failed"
 	StoreFailed  Code = "store_failed"
@@ -42,7 +44,9 @@ type Error struct {
 	Op      string
 	Field   string
 	Message string
-	Err     error
+	// Until is when something Locked can be removed; zero if nobody tells.
+	Until time.Time
+	Err   error
 }
 
 // Errorf returns an *Error whose message is formatted as by fmt.Errorf; an

@@ -40,6 +40,8 @@ const (
 	ActionValidate Action = "validate"
 	ActionTest     Action = "test"
 	ActionList     Action = "list"
+	ActionProbe    Action = "probe"
+	ActionInspect  Action = "inspect"
 )
 
 // Features says which roles a plugin has, as "yes" or "no".
@@ -72,6 +74,8 @@ type Info struct {
 	Capabilities json.RawMessage `json:"capabilities,omitempty"`
 	// Naming says that the store action honours --name.
 	Naming bool `json:"naming,omitempty"`
+	// Keeping says that the store action honours --until.
+	Keeping bool `json:"keeping,omitempty"`
 	// Digest is "sha256:<hex>" of the code that answered, set by the host.
 	Digest string `json:"digest,omitempty"`
 }

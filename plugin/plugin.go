@@ -70,6 +70,37 @@ type Object struct {
 	ModifiedAt time.Time `json:"modified_at"`
 }
 
+// A Keeper is a Store that can forbid the removal of a blob until a time
+// (object lock, immutability policy). Delete of such a blob is Locked, with
+// the time in the error's Until where the store tells it.
+type Keeper interface {
+	// PutUntil is Put, and keeps the blob until then at the least.
+	PutUntil(ctx context.Context, key string, r io.Reader, until time.Time) (Stored, error)
+}
+
+// A Probe is what a target holds and which software holds it.
+type Probe struct {
+	// Counts are for people and for comparison after a restore:
+	// "databases", "tables", "rows", "keys", "queues", "files", "bytes".
+	Counts map[string]int64 `json:"counts"`
+	// Versions are of the system and of the tools that dump it, by name:
+	// {"server": "PostgreSQL 15.18", "pg_dump": "15.18"}.
+	Versions map[string]string `json:"versions,omitempty"`
+}
+
+// A Prober is a Target that can say what it holds, without changing it.
+type Prober interface {
+	Probe(ctx context.Context) (Probe, error)
+}
+
+// An Inspector is a Target that can read a stream that Backup wrote, without
+// its data system, and say whether its structure is whole. Inspect reads r to
+// its end and returns Corrupt if it is not; the Probe is what the stream says
+// of itself, as far as it does.
+type Inspector interface {
+	Inspect(ctx context.Context, r io.Reader) (Probe, error)
+}
+
 // A Tester is a Target or Store that can say whether its system is reachable
 // and usable, without changing it.
 type Tester interface {
