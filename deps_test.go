@@ -40,6 +40,7 @@ var allowed = map[string][]string{
 	"server":                 {"", "plugin"},
 	"daemon":                 {"*"},
 	"internal/bundled":       {},
+	"internal/faultproxy":    {},
 	"internal/bundled/pack":  {},
 	"internal/calling":       {"", "plugin", "plugin/pdk"},
 	"internal/keyring":       {""},
