@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -17,6 +18,7 @@ import (
 
 // backend answers a GET with content and counts what it was given whole.
 type backend struct {
+	mu   sync.Mutex
 	got  [][]byte
 	host string
 }
@@ -24,13 +26,24 @@ type backend struct {
 var content = strings.Repeat("0123456789", 1000)
 
 func (b *backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	b.host = r.Host
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		return
 	}
-	b.got = append(b.got, body)
+	b.mu.Lock()
+	b.host, b.got = r.Host, append(b.got, body)
+	b.mu.Unlock()
 	_, _ = io.WriteString(w, content)
+}
+
+// saw returns what came last and whether anything did.
+func (b *backend) saw() (host, body string, any bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.got) == 0 {
+		return "", "", false
+	}
+	return b.host, string(b.got[len(b.got)-1]), true
 }
 
 func start(t *testing.T) (*backend, *faultproxy.HTTP) {
@@ -118,11 +131,12 @@ func TestHTTP(t *testing.T) {
 			if status != c.status || text != c.text || !errors.Is(err, c.err) {
 				t.Errorf("got %d, %.20q (%d bytes), %v; want %d, %.20q (%d bytes), %v", status, text, len(text), err, c.status, c.text, len(c.text), c.err)
 			}
-			if passed := len(b.got) > 0; passed != c.passed {
+			_, body, passed := b.saw()
+			if passed != c.passed {
 				t.Errorf("the server was asked: %t, want %t", passed, c.passed)
 			}
-			if name == "flip request" && string(b.got[0]) != "a\x00body" {
-				t.Errorf("the server got %q", b.got[0])
+			if name == "flip request" && body != "a\x00body" {
+				t.Errorf("the server got %q", body)
 			}
 			if p.Hits() != 1 {
 				t.Errorf("%d hits", p.Hits())
@@ -147,8 +161,8 @@ func TestRules(t *testing.T) {
 			t.Errorf("request %d, %s: got %d, %v, want %d", n, c.method, status, err, c.want)
 		}
 	}
-	if b.host != p.Addr() {
-		t.Errorf("the server saw Host %q, want the proxy's address %q", b.host, p.Addr())
+	if host, _, _ := b.saw(); host != p.Addr() {
+		t.Errorf("the server saw Host %q, want the proxy's address %q", host, p.Addr())
 	}
 	if seen := p.Seen(); len(seen) != 7 || seen[2].Method != "PUT" || seen[2].URL != "/x?y=z" || seen[2].Status != 503 {
 		t.Errorf("seen: %+v", seen)
