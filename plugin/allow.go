@@ -104,5 +104,6 @@ func widest(folders []string, p string) (best string, ok bool) {
 	return best, ok
 }
 
-// MayExec reports whether a command may be run.
+// MayExec reports whether a command may be run: one by its name, or, by its
+// path, one of a folder that a field names.
 func (c *Capabilities) MayExec(name string) bool { return slices.Contains(c.Exec, name) }

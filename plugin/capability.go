@@ -30,7 +30,8 @@ type Capabilities struct {
 	// the sandbox: set owners and set-uid bits, write extended attributes,
 	// make device files and symlinks that lead out of the folder.
 	Own []string `json:"own,omitempty"`
-	// Exec holds logical names of commands.
+	// Exec holds logical names of commands. "{field}/name" is the program of
+	// that name in the folder that a field of the endpoint names.
 	Exec []string `json:"exec,omitempty"`
 	// Memory is how many bytes a running plugin may have; 0 is for the
 	// host's default.
@@ -92,7 +93,7 @@ func (c *Capabilities) kinds() []kind {
 		{"read", &c.Read, checkFolder, folderWords("may read the folder ")},
 		{"write", &c.Write, checkFolder, folderWords("may write in the folder ")},
 		{"own", &c.Own, checkFolder, folderWords("may set owners, set-uid bits and extended attributes and make devices and links that lead elsewhere in the folder ")},
-		{"exec", &c.Exec, checkCommand, func(e string) string { return "may run " + e }},
+		{"exec", &c.Exec, checkCommand, commandWords},
 	}
 }
 
@@ -122,10 +123,11 @@ func checkFolder(entry string) error {
 }
 
 func checkCommand(entry string) error {
-	if commandName.MatchString(entry) {
+	folder, name := path.Split(entry)
+	if commandName.MatchString(name) && (folder == "" || wholeField(strings.TrimSuffix(folder, "/")) != "") {
 		return nil
 	}
-	return fmt.Errorf(`is not the name of a command: letters, digits and "._+-" are wanted, and no path`)
+	return fmt.Errorf(`is not the name of a command: letters, digits and "._+-" are wanted, and no path but a field, like "{bindir}/"`)
 }
 
 // Empty reports whether nothing is asked for.
@@ -186,6 +188,14 @@ func addressWords(entry string) string {
 		return verb + "any port of " + quoteMarks(host)
 	}
 	return verb + quoteMarks(entry)
+}
+
+func commandWords(entry string) string {
+	folder, name := path.Split(entry)
+	if f := wholeField(strings.TrimSuffix(folder, "/")); f != "" {
+		return "may run " + name + " of the " + f + " of its endpoint"
+	}
+	return "may run " + entry
 }
 
 func urlWords(entry string) string {

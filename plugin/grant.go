@@ -23,7 +23,8 @@ type Grant struct {
 	Read  []string `json:"read,omitempty"`
 	Write []string `json:"write,omitempty"`
 	Own   []string `json:"own,omitempty"`
-	// Exec maps the names of commands to programs.
+	// Exec maps the names of commands to programs. Under "{field}/name" it
+	// has what is said of programs in the folder that a field names.
 	Exec map[string]Command `json:"exec,omitempty"`
 	// Memory bounds the memory of a running plugin; 0 is for the host's
 	// default.
@@ -108,6 +109,9 @@ func (g *Grant) Check() error {
 	for name, c := range g.Exec {
 		if err := c.check(); err != nil {
 			return shield.FieldErrorf("grant.exec."+name, "%v", err)
+		}
+		if c.Path != "" && strings.Contains(name, "/") {
+			return shield.FieldErrorf("grant.exec."+name, "path is %q: the endpoint names the folder already", c.Path)
 		}
 	}
 	return nil

@@ -48,7 +48,7 @@ func (c Capabilities) Resolve(e shield.Endpoint) (Capabilities, error) {
 	if err != nil {
 		return Capabilities{}, err
 	}
-	out := Capabilities{Exec: c.Exec, Memory: c.Memory}
+	out := Capabilities{Memory: c.Memory}
 	for _, l := range []struct {
 		from    []string
 		to      *[]string
@@ -59,6 +59,7 @@ func (c Capabilities) Resolve(e shield.Endpoint) (Capabilities, error) {
 		{c.Read, &out.Read, resolveFolder},
 		{c.Write, &out.Write, resolveFolder},
 		{c.Own, &out.Own, resolveFolder},
+		{c.Exec, &out.Exec, resolveCommand},
 	} {
 		for _, entry := range l.from {
 			if !hasAll(fields, marks(entry)) {
@@ -182,6 +183,20 @@ func resolveURL(entry string, fields map[string]string) ([]string, error) {
 	}
 	u.User, u.RawQuery, u.Fragment = nil, "", ""
 	return []string{u.String()}, nil
+}
+
+// resolveCommand leaves names as they are. A field gives a folder, and a
+// path of a program.
+func resolveCommand(entry string, fields map[string]string) ([]string, error) {
+	folder, name := path.Split(entry)
+	if folder == "" {
+		return []string{entry}, nil
+	}
+	dir, err := resolveFolder(folder, fields)
+	if err != nil {
+		return nil, err
+	}
+	return []string{path.Join(dir[0], name)}, nil
 }
 
 func resolveFolder(entry string, fields map[string]string) ([]string, error) {

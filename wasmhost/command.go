@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -18,9 +16,13 @@ import (
 )
 
 type execDescriptor struct {
-	Cmd  string            `json:"cmd"`
-	Args []string          `json:"args"`
-	Env  map[string]string `json:"env"`
+	Cmd    string            `json:"cmd"`
+	Folder string            `json:"folder"` // where the program is, if not in the usual ones
+	Args   []string          `json:"args"`
+	Env    map[string]string `json:"env"`
+	Files  map[string]string `json:"files"`  // put into the folder that the program works in
+	Stderr bool              `json:"stderr"` // is for the guest, instead of diagnostics
+	Tail   int               `json:"tail"`   // how much of the end of the output stat tells
 }
 
 // safePath is where programs without a path are looked for, and the PATH
@@ -34,22 +36,26 @@ var defaultEnv = []string{"PG*", "MYSQL_PWD", "REDISCLI_AUTH", "LANG", "LC_*", "
 // openExec starts a command. What is written to the handle is its standard
 // input, what is read from it its standard output.
 func (i *instance) openExec(d *execDescriptor) (handle, error) {
-	if !i.rights.needs.MayExec(d.Cmd) || !i.rights.bound.MayExec(d.Cmd) {
-		return nil, i.deny("exec", "run %q", d.Cmd)
+	if !i.rights.needs.MayExec(d.name()) || !i.rights.bound.MayExec(d.name()) {
+		return nil, i.deny("exec", "run %q", d.name())
 	}
-	rule := i.rights.grant.Exec[d.Cmd]
+	rule := d.rule(i.rights.grant)
 	if err := i.checkCommand(d, &rule); err != nil {
 		return nil, err
 	}
-	program, err := programOf(d.Cmd, rule.Path)
+	program, err := d.program(&rule)
 	if err != nil {
 		return nil, i.errorf(errNoEntry, "the program of the command %s: %v", d.Cmd, err)
 	}
-	dir, err := os.MkdirTemp("", "shield-plugin-")
+	dir, err := d.workFolder()
 	if err != nil {
-		return nil, err
+		return nil, i.errorf(errInvalid, "the files of the command %s: %v", d.Cmd, err)
 	}
-	c := &child{dir: dir, diag: i.diag, ended: make(chan struct{})}
+	c := &child{dir: dir, diag: i.diag, tail: tail{limit: d.Tail}, ended: make(chan struct{})}
+	if d.Stderr {
+		c.complaints = newComplaints(i.wake)
+		c.diag = c.complaints
+	}
 	c.ctx, c.cancel = context.WithCancel(i.ctx)
 	c.stream = &stream{
 		in: newRing(streamRing, i.wake, newSignal()), out: newRing(streamRing, newSignal(), i.wake),
@@ -77,6 +83,9 @@ func (i *instance) start(c *child, name string) error {
 
 // checkCommand looks at what the plugin wants to say to the program.
 func (i *instance) checkCommand(d *execDescriptor, rule *plugin.Command) error {
+	if d.Tail < 0 || d.Tail > tailLimit {
+		return i.errorf(errInvalid, "tail is %d: at most %d bytes can be kept", d.Tail, tailLimit)
+	}
 	for _, arg := range d.Args {
 		if strings.ContainsRune(arg, 0) {
 			return i.errorf(errInvalid, "an argument has a NUL character")
@@ -129,20 +138,6 @@ func denied(arg string, deny []string) string {
 	return ""
 }
 
-// programOf finds the program. Relative paths are nowhere looked at.
-func programOf(name, path string) (string, error) {
-	if path != "" {
-		return path, nil
-	}
-	for _, dir := range filepath.SplitList(safePath) {
-		p := filepath.Join(dir, name)
-		if fi, err := os.Stat(p); err == nil && fi.Mode().IsRegular() && fi.Mode()&0o111 != 0 {
-			return p, nil
-		}
-	}
-	return "", fmt.Errorf("%w in %s: the grant can name one", fs.ErrNotExist, safePath)
-}
-
 func environment(dir string, own map[string]string) []string {
 	env := []string{"PATH=" + safePath, "HOME=" + dir, "TMPDIR=" + dir}
 	if _, ok := own["LANG"]; !ok {
@@ -163,7 +158,10 @@ type child struct {
 	cmd    *exec.Cmd
 	dir    string
 	diag   io.Writer
+	tail   tail
 	ended  chan struct{}
+
+	complaints *complaints // nil if they are diagnostics
 
 	mu   sync.Mutex
 	info map[string]any
@@ -205,13 +203,19 @@ func (c *child) run(i *instance, stdout io.Reader) {
 			_ = killGroup(c.cmd.Process) // what the leader has left behind, and holds its output open
 		}
 	})
-	err := c.in.fill(c.ctx, stdout)
+	err := c.in.fill(c.ctx, c.tail.of(stdout))
 	<-c.ended
 	waitErr := c.cmd.Wait()
 	_ = os.RemoveAll(c.dir)
 	c.mu.Lock()
 	c.info = map[string]any{"exit": c.cmd.ProcessState.ExitCode(), "state": c.cmd.ProcessState.String()}
+	if c.tail.limit > 0 {
+		c.info["tail"] = c.tail.b
+	}
 	c.mu.Unlock()
+	if c.complaints != nil {
+		c.complaints.finish()
+	}
 	c.out.abandon(errPipe)
 	if err == nil && waitErr != nil && !errors.As(waitErr, new(*exec.ExitError)) {
 		err = waitErr

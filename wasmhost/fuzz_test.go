@@ -17,7 +17,7 @@ func FuzzDescriptor(f *testing.F) {
 	f.Add([]byte(`{"exec":{"cmd":"sh","args":["-c"],"env":{"A":"b"}},"files":{"folder":"/"}}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		d, err := parseDescriptor(text)
-		if err == nil && d.TCP == nil && d.TLS == nil && d.HTTP == nil && d.Exec == nil && d.Files == nil {
+		if err == nil && d.TCP == nil && d.TLS == nil && d.HTTP == nil && d.Exec == nil && d.Files == nil && d.Stderr == nil {
 			t.Error("a descriptor of nothing")
 		}
 	})

@@ -13,6 +13,8 @@ type descriptor struct {
 	HTTP  *httpDescriptor  `json:"http"`
 	Exec  *execDescriptor  `json:"exec"`
 	Files *filesDescriptor `json:"files"`
+	// Stderr is for what a program of Exec complains of.
+	Stderr *stderrDescriptor `json:"stderr"`
 }
 
 // openDescriptor returns the number of a new handle, or a negated errno.
@@ -37,17 +39,17 @@ func parseDescriptor(text []byte) (*descriptor, error) {
 	if err := json.NewDecoder(bytes.NewReader(text)).Decode(&d); err != nil {
 		return nil, errorText("is not the JSON object that was wanted: " + err.Error())
 	}
-	if len(text) > requestLimit && d.TLS == nil && d.HTTP == nil {
+	if len(text) > requestLimit && d.TLS == nil && d.HTTP == nil && d.Exec == nil {
 		return nil, errorText("is too long")
 	}
 	kinds := 0
-	for _, has := range []bool{d.TCP != nil, d.TLS != nil, d.HTTP != nil, d.Exec != nil, d.Files != nil} {
+	for _, has := range []bool{d.TCP != nil, d.TLS != nil, d.HTTP != nil, d.Exec != nil, d.Files != nil, d.Stderr != nil} {
 		if has {
 			kinds++
 		}
 	}
 	if kinds != 1 {
-		return nil, errorText(`has to have one of the keys "tcp", "tls", "http", "exec" and "files"`)
+		return nil, errorText(`has to have one of the keys "tcp", "tls", "http", "exec", "stderr" and "files"`)
 	}
 	return &d, nil
 }
@@ -67,6 +69,8 @@ func (d *descriptor) open(i *instance) (handle, error) {
 		return i.openHTTP(d.HTTP)
 	case d.Exec != nil:
 		return i.openExec(d.Exec)
+	case d.Stderr != nil:
+		return i.openStderr(d.Stderr)
 	}
 	return i.openFiles(d.Files)
 }

@@ -30,13 +30,20 @@ func (c *Cmd) Run() error {
 		name, value, _ := strings.Cut(v, "=")
 		env[name] = value
 	}
-	h, err := openHandle(map[string]any{"exec": map[string]any{"cmd": c.Name, "args": c.Args, "env": env}})
+	h, err := openHandle(map[string]any{"exec": map[string]any{
+		"cmd": c.Name, "folder": c.Folder, "args": c.Args, "env": env,
+		"files": c.Files, "stderr": c.Stderr != nil, "tail": c.Tail,
+	}})
 	if err != nil {
 		return err
 	}
 	s := newStream(h)
 	defer s.Close()
 	defer context.AfterFunc(c.ctx, func() { _ = s.Close() })()
+	complaints, err := c.listen(h)
+	if err != nil {
+		return err
+	}
 	fed := make(chan error, 1)
 	go func() { fed <- c.feed(s) }()
 	stdout := c.Stdout
@@ -50,10 +57,35 @@ func (c *Cmd) Run() error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.Name, err)
 	}
-	if err := c.ended(s); err != nil {
+	err = c.ended(s)
+	if lost := <-complaints; err == nil {
+		err = lost
+	}
+	if err != nil {
 		return err
 	}
 	return <-fed
+}
+
+// listen hands on what the program with handle h complains of, and tells when
+// that was all.
+func (c *Cmd) listen(h int32) (<-chan error, error) {
+	end := make(chan error, 1)
+	if c.Stderr == nil {
+		end <- nil
+		return end, nil
+	}
+	e, err := openHandle(map[string]any{"stderr": map[string]any{"of": h}})
+	if err != nil {
+		return nil, err
+	}
+	s := newStream(e)
+	go func() {
+		defer s.Close()
+		_, err := Copy(c.Stderr, s)
+		end <- err
+	}()
+	return end, nil
 }
 
 // feed closes the handle, and so ends the program, if the input fails: it
@@ -82,10 +114,12 @@ func (c *Cmd) ended(s *hostStream) error {
 	var info struct {
 		Exit  int    `json:"exit"`
 		State string `json:"state"`
+		Tail  []byte `json:"tail"`
 	}
 	if err := json.Unmarshal([]byte(text), &info); err != nil {
 		return err
 	}
+	c.last = info.Tail
 	if info.Exit != 0 {
 		return &ExitError{info.Exit, c.Name + ": " + info.State}
 	}

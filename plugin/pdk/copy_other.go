@@ -10,4 +10,4 @@ import (
 // standard returns the streams of the process.
 func standard() (stdin io.Reader, stdout io.Writer) { return interruptible(os.Stdin), os.Stdout }
 
-func copyOnHost(io.Writer, io.Reader) (n int64, done bool, err error) { return 0, false, nil }
+func copyOnHost(io.Writer, io.Reader, int64) (n int64, done bool, err error) { return 0, false, nil }

@@ -27,7 +27,7 @@ func streamOf(v any) *hostStream {
 	return nil
 }
 
-func copyOnHost(dst io.Writer, src io.Reader) (n int64, done bool, err error) {
+func copyOnHost(dst io.Writer, src io.Reader, limit int64) (n int64, done bool, err error) {
 	to, from := streamOf(dst), streamOf(src)
 	if to == nil || from == nil {
 		return 0, false, nil
@@ -39,23 +39,23 @@ func copyOnHost(dst io.Writer, src io.Reader) (n int64, done bool, err error) {
 			return 0, true, err
 		}
 	}
-	n, err = splice(to, from)
+	n, err = splice(to, from, limit)
 	if out != nil {
 		err = out.moved(err)
 	}
 	if in != nil {
-		err = in.moved(n, err)
+		err = in.moved(n, n < limit, err)
 	}
 	return n, true, err
 }
 
 // moved takes note of bytes that went by without Read.
-func (i *input) moved(n int64, err error) error {
+func (i *input) moved(n int64, ended bool, err error) error {
 	i.n += n
 	if err := i.failed(err); err != nil {
 		return err
 	}
-	i.ended = true
+	i.ended = ended
 	return nil
 }
 

@@ -168,10 +168,10 @@ func standard() (stdin io.Reader, stdout io.Writer) { return newStream(0), newSt
 // spliceSize is how much the host moves while the guest waits.
 const spliceSize = 8 << 20
 
-// splice moves bytes from one handle to another on the host.
-func splice(dst, src *hostStream) (int64, error) {
+// splice moves at most limit bytes from one handle to another on the host.
+func splice(dst, src *hostStream, limit int64) (int64, error) {
 	var total int64
-	for {
+	for total < limit {
 		if _, err := dst.room(); err != nil {
 			return total, err
 		}
@@ -182,7 +182,7 @@ func splice(dst, src *hostStream) (int64, error) {
 		if isDone(src.read.wait()) {
 			return total, os.ErrDeadlineExceeded
 		}
-		n := hostCopy(dst.h, src.h, spliceSize)
+		n := hostCopy(dst.h, src.h, min(spliceSize, limit-total))
 		switch {
 		case n == 0:
 			return total, nil
@@ -191,4 +191,5 @@ func splice(dst, src *hostStream) (int64, error) {
 		}
 		total += max(n, 0)
 	}
+	return total, nil
 }

@@ -33,8 +33,9 @@ func main() {
 				{Mode: plugin.RoleTarget, Name: "ca", Type: plugin.TypeText},
 				{Mode: plugin.RoleTarget, Name: "args", Type: plugin.TypeText},
 				{Mode: plugin.RoleTarget, Name: "env", Type: plugin.TypeString},
+				{Mode: plugin.RoleTarget, Name: "folder", Type: plugin.TypeAbsPath},
 			},
-			Capabilities: json.RawMessage(`{"tcp":["{addr}"],"http":["{url}"],"exec":["cat","sh","rev","missing"],"memory":"128MiB"}`),
+			Capabilities: json.RawMessage(`{"tcp":["{addr}"],"http":["{url}"],"exec":["cat","sh","rev","missing","{folder}/tool"],"memory":"128MiB"}`),
 		},
 		Target: func(e shield.Endpoint, log plugin.Log) (plugin.Target, error) {
 			p := &probe{log: log}
@@ -44,8 +45,9 @@ func main() {
 }
 
 type probe struct {
-	Do, Addr, Use, URL, CA, Args, Env string
-	log                               plugin.Log
+	Do, Addr, Use, URL, CA, Args, Env, Folder string
+
+	log plugin.Log
 }
 
 func (p *probe) Restore(ctx context.Context, r io.Reader) error {
@@ -60,7 +62,7 @@ func (p *probe) Restore(ctx context.Context, r io.Reader) error {
 func (p *probe) Backup(ctx context.Context, w io.Writer) error {
 	do, ok := map[string]func(context.Context, io.Writer) error{
 		"echo": p.echo, "tls": p.tls, "upgrade": p.upgrade, "get": p.get, "exec": p.exec, "deadline": p.deadline,
-		"filter": p.filter, "together": p.together, "stat": p.stat, "ignore": p.ignore,
+		"filter": p.filter, "together": p.together, "stat": p.stat, "ignore": p.ignore, "examine": p.examine,
 	}[p.Do]
 	if !ok {
 		return fmt.Errorf("cannot %s", p.Do)
@@ -189,6 +191,17 @@ func (p *probe) exec(ctx context.Context, w io.Writer) error {
 	c := p.command(ctx)
 	c.Stdout = w
 	return c.Run()
+}
+
+// examine runs a program with files of its own and says what came out of it.
+func (p *probe) examine(ctx context.Context, w io.Writer) error {
+	var complaints strings.Builder
+	c := p.command(ctx)
+	c.Folder, c.Files = p.Folder, map[string]string{"secret.txt": "of the guest"}
+	c.Stdout, c.Stderr, c.Tail = w, &complaints, 8
+	err := c.Run()
+	fmt.Fprintf(w, "\ntail %q, stderr %q, error %v", c.LastOutput(), complaints.String(), err)
+	return nil
 }
 
 // filter pipes 4 MiB of its own through a program.
