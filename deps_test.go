@@ -30,8 +30,8 @@ var allowed = map[string][]string{
 	"plugin/exec":            {"", "plugin", "internal/calling"},
 	"plugin/pdk":             {"", "plugin"},
 	"plugin/library":         {"", "plugin"},
-	"plugin/pdk/pdkhttp":     {"plugin/pdk"},
-	"wasmhost":               {"", "internal/calling", "plugin", "plugin/exec", "plugin/pdk"},
+	"plugin/pdk/pdkhttp":     {"plugin/pdk", "internal/idle"},
+	"wasmhost":               {"", "internal/calling", "internal/idle", "plugin", "plugin/exec", "plugin/pdk"},
 	"plugin/plugintest":      {"", "plugin"},
 	"plugins-wasm/fs":        {"plugin/pdk", "plugins-wasm/fs/fs"},
 	"plugins-wasm/fs/fs":     {"", "plugin", "plugin/pdk"}, // pdk for the sandbox only
@@ -45,6 +45,7 @@ var allowed = map[string][]string{
 	"internal/faultproxy":        {},
 	"internal/bundled/pack":      {},
 	"internal/calling":           {"", "plugin", "plugin/pdk"},
+	"internal/idle":              {},
 	"internal/keyring":           {""},
 	"internal/treecmp":           {},
 	"internal/testserver":        {},

@@ -3,6 +3,7 @@ package wasmhost
 import (
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +14,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/shieldhq/shield/internal/idle"
 )
 
 type httpDescriptor struct {
@@ -23,6 +26,16 @@ type httpDescriptor struct {
 	// by shut.
 	Length    int64 `json:"length"`
 	TimeoutMS int64 `json:"timeout_ms"` // until the header of the answer
+	// Undo keeps the request: it is sent only if the handle is still open when
+	// the guest ends, however it ends. It has no body.
+	Undo bool `json:"undo"`
+	httpSettings
+}
+
+// httpSettings are those that connections are shared by.
+type httpSettings struct {
+	Proxy  string `json:"proxy"`   // URL of one to connect by: http, https or socks5
+	IdleMS int64  `json:"idle_ms"` // how long no byte may move while one is waited for
 	tlsSettings
 }
 
@@ -36,17 +49,24 @@ func (i *instance) openHTTP(d *httpDescriptor) (handle, error) {
 	if !i.rights.needs.MayRequest(u) || !i.rights.bound.MayRequest(u) {
 		return nil, i.deny("http", "request %s", shownURL(u))
 	}
+	transport, err := i.transportFor(d)
+	if err != nil {
+		return nil, err
+	}
+	if d.Undo {
+		return i.openUndo(d, transport)
+	}
 	x := &exchange{}
 	x.ctx, x.cancel = context.WithCancelCause(i.ctx)
 	x.stream = &stream{in: newRing(streamRing, i.wake, newSignal()), status: x.status, end: x.abort}
 	if d.Length != 0 {
 		x.out = newRing(streamRing, newSignal(), i.wake)
 	}
-	request, err := d.request(i, x)
-	if err != nil {
-		return nil, err
+	var body io.Reader
+	if x.out != nil {
+		body = ringReader{x.ctx, x.out}
 	}
-	transport, err := i.transportFor(d, u)
+	request, err := d.request(x.ctx, i, body)
 	if err != nil {
 		return nil, err
 	}
@@ -57,12 +77,8 @@ func (i *instance) openHTTP(d *httpDescriptor) (handle, error) {
 // shownURL leaves out what may be secret.
 func shownURL(u *url.URL) string { return u.Scheme + "://" + u.Host + u.EscapedPath() }
 
-func (d *httpDescriptor) request(i *instance, x *exchange) (*http.Request, error) {
-	var body io.Reader
-	if x.out != nil {
-		body = ringReader{x.ctx, x.out}
-	}
-	r, err := http.NewRequestWithContext(x.ctx, d.Method, d.URL, body)
+func (d *httpDescriptor) request(ctx context.Context, i *instance, body io.Reader) (*http.Request, error) {
+	r, err := http.NewRequestWithContext(ctx, d.Method, d.URL, body)
 	if err != nil {
 		return nil, i.errorf(errInvalid, "the request is not valid: %v", err)
 	}
@@ -81,34 +97,70 @@ func (d *httpDescriptor) request(i *instance, x *exchange) (*http.Request, error
 	return r, nil
 }
 
-// transportFor returns the instance's transport, or one of its own for a
-// request with special settings.
-func (i *instance) transportFor(d *httpDescriptor, u *url.URL) (http.RoundTripper, error) {
-	special := d.Name != "" || d.CA != "" || d.Cert != "" || d.Insecure || len(d.ALPN) > 0
-	if !special && i.transport != nil {
-		return i.transport, nil
+// transportFor returns the transport for requests of these settings, of which
+// there is one, so that connections are used again.
+func (i *instance) transportFor(d *httpDescriptor) (*http.Transport, error) {
+	key, err := json.Marshal(d.httpSettings)
+	if err != nil {
+		return nil, i.errorf(errInvalid, "the settings are not valid: %v", err)
 	}
-	config, err := d.config(i, u.Hostname())
+	if t := i.transports[string(key)]; t != nil {
+		return t, nil
+	}
+	if len(i.transports) >= transportLimit {
+		return nil, i.errorf(errInvalid, "requests have %d different settings: no more are allowed", transportLimit)
+	}
+	config, err := d.config(i, "") // the transport takes the name from each URL
 	if err != nil {
 		return nil, err
 	}
-	if special {
-		t := i.newTransport(config)
-		t.DisableKeepAlives = true
-		return t, nil
+	proxy, err := i.proxy(d.Proxy)
+	if err != nil {
+		return nil, err
 	}
-	config.ServerName = "" // the transport takes that of each URL
-	i.transport = i.newTransport(config)
-	return i.transport, nil
+	t := i.newTransport(config, time.Duration(max(d.IdleMS, 0))*time.Millisecond)
+	t.Proxy = proxy
+	if i.transports == nil {
+		i.transports = map[string]*http.Transport{}
+	}
+	i.transports[string(key)] = t
+	return t, nil
 }
 
-// newTransport returns a transport that follows no proxy and decodes nothing.
-func (i *instance) newTransport(config *tls.Config) *http.Transport {
+const transportLimit = 16
+
+// proxy returns what a transport asks for its proxy. The address of one has
+// to be granted.
+func (i *instance) proxy(text string) (func(*http.Request) (*url.URL, error), error) {
+	if text == "" {
+		return nil, nil
+	}
+	u, err := url.Parse(text)
+	ports := map[string]string{"http": "80", "https": "443", "socks5": "1080", "socks5h": "1080"}
+	if err != nil || u.Hostname() == "" || ports[u.Scheme] == "" {
+		return nil, i.errorf(errInvalid, "proxy is no URL like http://host:port or socks5://host:port")
+	}
+	port := u.Port()
+	if port == "" {
+		port = ports[u.Scheme]
+	}
+	if err := i.mayDial(net.JoinHostPort(u.Hostname(), port)); err != nil {
+		return nil, err
+	}
+	return http.ProxyURL(u), nil
+}
+
+// newTransport returns a transport that decodes nothing.
+func (i *instance) newTransport(config *tls.Config, limit time.Duration) *http.Transport {
 	return &http.Transport{
 		DialContext: func(ctx context.Context, _, addr string) (net.Conn, error) {
 			ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 			defer cancel()
-			return i.dial(ctx, addr)
+			c, err := i.dial(ctx, addr)
+			if err != nil {
+				return nil, err
+			}
+			return idle.Conn(c, limit), nil
 		},
 		TLSClientConfig:        config,
 		TLSHandshakeTimeout:    dialTimeout,

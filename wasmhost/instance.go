@@ -46,7 +46,7 @@ type instance struct {
 	next          int32
 	lastError     string
 	mounts        []*mount
-	transport     *http.Transport // made by the first HTTP request
+	transports    map[string]*http.Transport // by their settings
 	dialer        *net.Dialer
 	memory        *budget
 
@@ -176,19 +176,26 @@ func (i *instance) end() {
 	if i.ctx.Err() != nil {
 		i.undo()
 	}
+	var unfinished []*undoing
 	for n, h := range i.handles {
+		if u, ok := h.(*undoing); ok {
+			unfinished = append(unfinished, u)
+		}
 		if n >= firstHandle {
 			h.close()
 		}
 	}
 	i.handles = nil
-	if i.transport != nil {
-		i.transport.CloseIdleConnections()
+	i.pending.Wait()
+	for _, u := range unfinished {
+		u.send()
+	}
+	for _, t := range i.transports {
+		t.CloseIdleConnections()
 	}
 	for _, m := range i.mounts {
 		m.close()
 	}
-	i.pending.Wait()
 }
 
 // undo cleans up after a guest that was stopped, while its files are open and

@@ -15,6 +15,7 @@ type descriptor struct {
 	Files *filesDescriptor `json:"files"`
 	// Stderr is for what a program of Exec complains of.
 	Stderr *stderrDescriptor `json:"stderr"`
+	Hash   *hashDescriptor   `json:"hash"`
 }
 
 // openDescriptor returns the number of a new handle, or a negated errno.
@@ -43,13 +44,13 @@ func parseDescriptor(text []byte) (*descriptor, error) {
 		return nil, errorText("is too long")
 	}
 	kinds := 0
-	for _, has := range []bool{d.TCP != nil, d.TLS != nil, d.HTTP != nil, d.Exec != nil, d.Files != nil, d.Stderr != nil} {
+	for _, has := range []bool{d.TCP != nil, d.TLS != nil, d.HTTP != nil, d.Exec != nil, d.Files != nil, d.Stderr != nil, d.Hash != nil} {
 		if has {
 			kinds++
 		}
 	}
 	if kinds != 1 {
-		return nil, errorText(`has to have one of the keys "tcp", "tls", "http", "exec", "stderr" and "files"`)
+		return nil, errorText(`has to have one of the keys "tcp", "tls", "http", "exec", "stderr", "files" and "hash"`)
 	}
 	return &d, nil
 }
@@ -71,6 +72,8 @@ func (d *descriptor) open(i *instance) (handle, error) {
 		return i.openExec(d.Exec)
 	case d.Stderr != nil:
 		return i.openStderr(d.Stderr)
+	case d.Hash != nil:
+		return i.openHash(d.Hash)
 	}
 	return i.openFiles(d.Files)
 }

@@ -40,13 +40,20 @@ func copyOnHost(dst io.Writer, src io.Reader, limit int64) (n int64, done bool, 
 		}
 	}
 	n, err = splice(to, from, limit)
-	if out != nil {
+	if out != nil && (err == nil || out.ctx.Err() != nil || !to.writable()) {
 		err = out.moved(err)
 	}
 	if in != nil {
 		err = in.moved(n, n < limit, err)
 	}
 	return n, true, err
+}
+
+// writable reports whether the stream still takes bytes: it is not to blame
+// for a copy that failed.
+func (s *hostStream) writable() bool {
+	_, err := s.room()
+	return err == nil
 }
 
 // moved takes note of bytes that went by without Read.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"time"
 )
 
 // An HTTPRequest is what Request asks of the host. Most plugins use
@@ -14,6 +15,13 @@ type HTTPRequest struct {
 	Header map[string][]string `json:"header,omitempty"`
 	Length int64               `json:"length"` // of the body; -1 if unknown
 	Body   io.ReadCloser       `json:"-"`
+	TLS    *TLSConfig          `json:"-"`
+	// Proxy is the URL of one to connect by: http, https or socks5. Its
+	// address has to be granted as a capability "tcp".
+	Proxy string `json:"proxy,omitempty"`
+	// Idle is how long no byte may move while one is waited for; 0 is for
+	// ever.
+	Idle time.Duration `json:"-"`
 }
 
 // An HTTPResponse is the answer. Its body has to be closed.
@@ -24,10 +32,36 @@ type HTTPResponse struct {
 	Body   io.ReadCloser       `json:"-"`
 }
 
+func (r *HTTPRequest) open(undo bool) (int32, error) {
+	b, err := json.Marshal(r)
+	if err != nil {
+		return 0, err
+	}
+	d := map[string]any{"idle_ms": r.Idle.Milliseconds(), "undo": undo}
+	if err := json.Unmarshal(b, &d); err != nil {
+		return 0, err
+	}
+	if d, err = withTLS(d, r.TLS); err != nil {
+		return 0, err
+	}
+	return openHandle(map[string]any{"http": d})
+}
+
+// Undo has the host send a request if the plugin ends, or is stopped, before
+// the returned Closer is closed: no code of a plugin that is stopped runs any
+// more. The request has no body, and nobody looks at its answer.
+func Undo(r *HTTPRequest) (io.Closer, error) {
+	h, err := r.open(true)
+	if err != nil {
+		return nil, err
+	}
+	return newStream(h), nil
+}
+
 // Request sends an HTTP request and returns when the header of the answer is
 // there.
 func Request(ctx context.Context, r *HTTPRequest) (*HTTPResponse, error) {
-	h, err := openHandle(map[string]any{"http": r})
+	h, err := r.open(false)
 	if err != nil {
 		if r.Body != nil {
 			_ = r.Body.Close()

@@ -22,9 +22,12 @@ func DialTLS(ctx context.Context, network, addr string, c *TLSConfig) (net.Conn,
 	if err != nil {
 		return nil, err
 	}
-	config, err := c.native(host)
+	config, err := c.Native()
 	if err != nil {
 		return nil, err
+	}
+	if config.ServerName == "" {
+		config.ServerName = host
 	}
 	d := tls.Dialer{Config: config}
 	return d.DialContext(ctx, network, addr)
@@ -33,7 +36,7 @@ func DialTLS(ctx context.Context, network, addr string, c *TLSConfig) (net.Conn,
 // UpgradeTLS runs TLS over a connection, from which nothing that belongs to
 // TLS was read yet. Use only the new connection from then on.
 func UpgradeTLS(ctx context.Context, conn net.Conn, c *TLSConfig) (net.Conn, error) {
-	config, err := c.native("")
+	config, err := c.Native()
 	if err != nil {
 		return nil, err
 	}
@@ -41,14 +44,14 @@ func UpgradeTLS(ctx context.Context, conn net.Conn, c *TLSConfig) (net.Conn, err
 	return t, t.HandshakeContext(ctx)
 }
 
-func (c *TLSConfig) native(host string) (*tls.Config, error) {
+// Native returns the configuration for package crypto/tls; that of nil is
+// that of the zero value. It does not exist in the sandbox, where the host
+// runs TLS.
+func (c *TLSConfig) Native() (*tls.Config, error) {
 	if c == nil {
 		c = &TLSConfig{}
 	}
 	out := &tls.Config{ServerName: c.Name, InsecureSkipVerify: c.Insecure, NextProtos: c.ALPN, MinVersion: tls.VersionTLS12}
-	if out.ServerName == "" {
-		out.ServerName = host
-	}
 	if c.CA != "" {
 		out.RootCAs = x509.NewCertPool()
 		if !out.RootCAs.AppendCertsFromPEM([]byte(c.CA)) {

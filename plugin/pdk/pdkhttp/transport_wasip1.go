@@ -2,27 +2,36 @@ package pdkhttp
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 
 	"github.com/shieldhq/shield/plugin/pdk"
 )
 
-// Transport returns a transport that client libraries can use. The host makes
-// the requests: TLS and all of HTTP run at its speed, and each URL has to be
-// granted by a capability "http".
-func Transport() http.RoundTripper { return transport{} }
+// A transport has the host make the requests: TLS and all of HTTP run at its
+// speed, and each URL has to be granted by a capability "http".
+type transport struct{ Options }
 
-type transport struct{}
+func newTransport(o *Options) (http.RoundTripper, error) { return &transport{*o}, nil }
+
+func undo(o *Options, r *http.Request) (io.Closer, error) { return pdk.Undo(o.request(r, 0)) }
+
+func (o *Options) request(r *http.Request, length int64) *pdk.HTTPRequest {
+	return &pdk.HTTPRequest{
+		Method: r.Method, URL: r.URL.String(), Header: r.Header, Length: length, Body: r.Body,
+		TLS: o.TLS, Proxy: o.Proxy, Idle: o.Idle,
+	}
+}
 
 // RoundTrip implements http.RoundTripper.
-func (transport) RoundTrip(r *http.Request) (*http.Response, error) {
+func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	length := r.ContentLength
 	if r.Body == nil || r.Body == http.NoBody {
 		length = 0
 	} else if length == 0 {
 		length = -1 // a body of unknown length
 	}
-	x, err := pdk.Request(r.Context(), &pdk.HTTPRequest{Method: r.Method, URL: r.URL.String(), Header: r.Header, Length: length, Body: r.Body})
+	x, err := pdk.Request(r.Context(), t.request(r, length))
 	if err != nil {
 		return nil, err
 	}

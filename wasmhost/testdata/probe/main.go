@@ -33,9 +33,10 @@ func main() {
 				{Mode: plugin.RoleTarget, Name: "ca", Type: plugin.TypeText},
 				{Mode: plugin.RoleTarget, Name: "args", Type: plugin.TypeText},
 				{Mode: plugin.RoleTarget, Name: "env", Type: plugin.TypeString},
+				{Mode: plugin.RoleTarget, Name: "proxy", Type: plugin.TypeURL},
 				{Mode: plugin.RoleTarget, Name: "folder", Type: plugin.TypeAbsPath},
 			},
-			Capabilities: json.RawMessage(`{"tcp":["{addr}"],"http":["{url}"],"exec":["cat","sh","rev","missing","{folder}/tool"],"memory":"128MiB"}`),
+			Capabilities: json.RawMessage(`{"tcp":["{addr}","{proxy}"],"http":["{url}"],"exec":["cat","sh","rev","missing","{folder}/tool"],"memory":"128MiB"}`),
 		},
 		Target: func(e shield.Endpoint, log plugin.Log) (plugin.Target, error) {
 			p := &probe{log: log}
@@ -45,7 +46,7 @@ func main() {
 }
 
 type probe struct {
-	Do, Addr, Use, URL, CA, Args, Env, Folder string
+	Do, Addr, Use, URL, CA, Args, Env, Proxy, Folder string
 
 	log plugin.Log
 }
@@ -62,7 +63,7 @@ func (p *probe) Restore(ctx context.Context, r io.Reader) error {
 func (p *probe) Backup(ctx context.Context, w io.Writer) error {
 	do, ok := map[string]func(context.Context, io.Writer) error{
 		"echo": p.echo, "tls": p.tls, "upgrade": p.upgrade, "get": p.get, "exec": p.exec, "deadline": p.deadline,
-		"filter": p.filter, "together": p.together, "stat": p.stat, "ignore": p.ignore, "examine": p.examine,
+		"filter": p.filter, "together": p.together, "stat": p.stat, "ignore": p.ignore, "hash": p.hash, "undo": p.undo, "examine": p.examine,
 	}[p.Do]
 	if !ok {
 		return fmt.Errorf("cannot %s", p.Do)
@@ -146,7 +147,11 @@ func (p *probe) get(ctx context.Context, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	answer, err := pdkhttp.Client().Do(r)
+	t, err := pdkhttp.New(p.options())
+	if err != nil {
+		return err
+	}
+	answer, err := t.RoundTrip(r)
 	if err != nil {
 		return err
 	}
@@ -273,4 +278,48 @@ func (p *probe) ignore(ctx context.Context, w io.Writer) error {
 	}
 	_, err := io.WriteString(w, "fine")
 	return err
+}
+
+func (p *probe) options() *pdkhttp.Options {
+	o := &pdkhttp.Options{Proxy: p.Proxy}
+	if p.CA != "" {
+		o.TLS = &pdk.TLSConfig{CA: p.CA}
+	}
+	if p.Args != "" {
+		o.Idle, _ = time.ParseDuration(p.Args)
+	}
+	return o
+}
+
+// hash writes the checksum of 4 MiB of zeros.
+func (p *probe) hash(_ context.Context, w io.Writer) error {
+	sum, err := pdk.Sum(p.Use, make([]byte, 4<<20))
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(w, "%x", sum)
+	return err
+}
+
+// undo has a request made by the host unless it comes to its end, which it
+// does if it is told to.
+func (p *probe) undo(ctx context.Context, w io.Writer) error {
+	r, err := http.NewRequestWithContext(ctx, http.MethodDelete, p.URL, nil)
+	if err != nil {
+		return err
+	}
+	u, err := pdkhttp.Undo(nil, r)
+	if err != nil {
+		return err
+	}
+	if _, err := io.WriteString(w, "begun"); err != nil {
+		return err
+	}
+	switch p.Use {
+	case "fail":
+		return errors.New("failed")
+	case "wait":
+		time.Sleep(time.Hour)
+	}
+	return u.Close()
 }
