@@ -1,0 +1,195 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/shieldhq/shield"
+	"github.com/shieldhq/shield/plugins-wasm/redis/rdb"
+)
+
+// Backup writes an RDB file.
+func (t *target) Backup(ctx context.Context, w io.Writer) error {
+	c, err := t.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	if _, err := t.ready(c); err != nil {
+		return t.classify(ctx, err)
+	}
+	space, err := c.info("keyspace")
+	if err != nil {
+		return t.classify(ctx, err)
+	}
+	before := countKeys(space)
+	if t.Mode == modeLocal {
+		return t.backupLocal(ctx, c, w, before)
+	}
+	r, err := c.replicate()
+	if err != nil {
+		return t.classify(ctx, err)
+	}
+	return t.pass(ctx, w, r, before)
+}
+
+// pass copies an RDB file and follows its structure, so that one that is not
+// whole, or empty though there were keys, is no backup.
+func (t *target) pass(ctx context.Context, w io.Writer, r io.Reader, before int64) error {
+	out := &errWriter{w: w}
+	seen, err := t.follow(io.TeeReader(r, out))
+	switch {
+	case out.err != nil:
+		return out.err
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case err != nil:
+		return t.classify(ctx, fmt.Errorf("the server did not give a whole RDB file: %w", err))
+	case before > 0 && seen.keys == 0 && !seen.partly:
+		return shield.Errorf(shield.TargetFailed, "redis.backup", "the server had %d keys, but has given none", before)
+	}
+	t.log(fmt.Sprintf("%d keys in %d databases, %d libraries of functions", seen.keys, len(seen.databases), seen.functions))
+	if seen.largest > restoreLimit {
+		t.log(fmt.Sprintf("warning: a value of %d bytes is too large for a restore over the network; place the file instead", seen.largest))
+	}
+	return nil
+}
+
+func (t *target) follow(r io.Reader) (*census, error) {
+	seen := &census{}
+	d, err := rdb.NewDecoder(r, rdb.Options{})
+	if err != nil {
+		return seen, err
+	}
+	for {
+		it, err := d.Next()
+		if errors.Is(err, rdb.ErrUnknown) {
+			t.log(fmt.Sprintf("of the rest only the end is checked: %v", err))
+			seen.partly = true
+			return seen, d.Rest()
+		}
+		if err != nil || it.Kind == rdb.End {
+			return seen, err
+		}
+		seen.add(&it)
+	}
+}
+
+// An errWriter remembers whether it was the writing that failed.
+type errWriter struct {
+	w   io.Writer
+	err error
+}
+
+func (e *errWriter) Write(p []byte) (int, error) {
+	n, err := e.w.Write(p)
+	if err != nil {
+		e.err = err
+	}
+	return n, err
+}
+
+// replicate asks for a copy of everything, as a replica that has nothing yet,
+// and returns a reader of it. It is whole when the reader says io.EOF.
+func (c *conn) replicate() (io.Reader, error) {
+	for _, option := range [][]string{
+		{"REPLCONF", "capa", "eof"},
+		{"REPLCONF", "rdb-only", "1"}, // do not gather the changes meanwhile; from 7.0 on
+	} {
+		_, err := c.do(option...)
+		var r refusal
+		if errors.As(err, &r) && r.kind() == "ERR" {
+			continue // an older server
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	answer, err := c.text("PSYNC", "?", "-1")
+	if err != nil {
+		return nil, err
+	}
+	if !strings.HasPrefix(answer, "FULLRESYNC ") {
+		return nil, fmt.Errorf("PSYNC is answered with %q", cut(answer))
+	}
+	head, err := c.line()
+	if err != nil {
+		return nil, err
+	}
+	if mark, ok := strings.CutPrefix(head, "$EOF:"); ok && len(mark) == markSize {
+		return &markReader{r: c.r, mark: []byte(mark)}, nil
+	}
+	if n, err := strconv.ParseInt(strings.TrimPrefix(head, "$"), 10, 64); err == nil && head[0] == '$' && n >= 0 {
+		return &exactReader{r: c.r, left: n}, nil
+	}
+	if head[0] == '-' {
+		return nil, refusal(head[1:])
+	}
+	return nil, fmt.Errorf("%q does not announce an RDB file", cut(head))
+}
+
+// An exactReader ends after so many bytes, not sooner.
+type exactReader struct {
+	r    io.Reader
+	left int64
+}
+
+func (e *exactReader) Read(p []byte) (int, error) {
+	if e.left == 0 {
+		return 0, io.EOF
+	}
+	n, err := e.r.Read(p[:min(int64(len(p)), e.left)])
+	e.left -= int64(n)
+	if errors.Is(err, io.EOF) {
+		err = nil
+		if e.left > 0 {
+			err = io.ErrUnexpectedEOF
+		}
+	}
+	return n, err
+}
+
+// markSize is the length of the random mark that ends a file whose length the
+// server did not know when it began.
+const markSize = 40
+
+// A markReader ends at the mark. The server sends nothing behind it until it
+// is told that the file has come, so the mark is always the last that is
+// there.
+type markReader struct {
+	r    io.Reader
+	mark []byte
+	buf  []byte // read and not given, at least the last markSize bytes
+	done bool
+}
+
+func (m *markReader) Read(p []byte) (int, error) {
+	if m.done {
+		return 0, io.EOF
+	}
+	if m.buf == nil {
+		m.buf = make([]byte, 0, 256<<10)
+	}
+	for len(m.buf) <= markSize && string(m.buf) != string(m.mark) {
+		n, err := m.r.Read(m.buf[len(m.buf):cap(m.buf)])
+		m.buf = m.buf[:len(m.buf)+n]
+		if errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
+		if err != nil && n == 0 {
+			return 0, err
+		}
+	}
+	give := len(m.buf) - markSize
+	if give == 0 {
+		m.done = true
+		return 0, io.EOF
+	}
+	n := copy(p, m.buf[:give])
+	m.buf = m.buf[:copy(m.buf, m.buf[n:])]
+	return n, nil
+}
