@@ -72,7 +72,6 @@ type Decoder struct {
 	crc     uint64 // of what was consumed
 	keeping bool
 	value   []byte
-	limit   int64
 	size    int64 // of the value so far
 	key     []byte
 	db      int64
