@@ -47,6 +47,7 @@ var allowed = map[string][]string{
 	"internal/idle":              {},
 	"internal/keyring":           {""},
 	"internal/treecmp":           {},
+	"internal/storefault":        {"", "internal/faultproxy", "plugin"},
 	"internal/testserver":        {},
 	"internal/shieldtest":        {},
 	"internal/version":           {},
