@@ -131,13 +131,19 @@ func Start(t testing.TB, flags ...string) *System {
 	t.Helper()
 	s := &System{t: t, bin: Programs(t), Dir: t.TempDir()}
 	s.data = filepath.Join(t.TempDir(), "data")
-	cache, err := folder()
+	s.Restart(append([]string{"--cache", Cache(t)}, flags...)...)
+	return s
+}
+
+// Cache is a folder for what modules are compiled to, which serves all tests
+// of the binary: large ones take seconds.
+func Cache(t testing.TB) string {
+	t.Helper()
+	dir, err := folder()
 	if err != nil {
 		t.Fatal(err)
 	}
-	// What a module was compiled to serves all tests of the binary.
-	s.Restart(append([]string{"--cache", filepath.Join(cache, "cache")}, flags...)...)
-	return s
+	return filepath.Join(dir, "cache")
 }
 
 var listening = regexp.MustCompile(`(?m)^listening on (http://\S+)$`)
