@@ -30,7 +30,7 @@ const (
 	opF32Const     = 0x43
 	opF64Const     = 0x44
 	opFirstNumeric = 0x45
-	opI32LeS       = 0x4c
+	opI32GtS       = 0x4a
 	opI32Sub       = 0x6b
 	opI32ShrU      = 0x76
 	opLastNumeric  = 0xc4
