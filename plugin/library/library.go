@@ -64,14 +64,17 @@ func Open(ctx context.Context, dir string, records shield.ModuleService, sandbox
 // register makes a module available as its grant says.
 func (l *Library) register(m *shield.Module) error {
 	o, err := l.opener(m)
-	if err != nil {
-		return err
+	if err == nil {
+		l.enter(m, o)
 	}
+	return err
+}
+
+func (l *Library) enter(m *shield.Module, o *lazy) {
 	l.registry.ReplaceVersion(m.Name, m.Digest, o)
 	if m.Current && !slices.Contains(l.own, m.Name) {
 		l.registry.Replace(m.Name, o)
 	}
-	return nil
 }
 
 func (l *Library) opener(m *shield.Module) (*lazy, error) {
@@ -295,11 +298,16 @@ func (l *Library) Bundle(ctx context.Context, name, digest string, load func() (
 }
 
 // BundleSoon is Bundle in the background, since compiling a module takes a
-// second or two. Who uses the plugin before that is done waits for it.
+// second or two. Who uses the plugin before that is done waits for it. One
+// that is installed is made ready, for whoever uses it first.
 func (l *Library) BundleSoon(ctx context.Context, name, digest string, load func() ([]byte, error)) error {
 	current, err := l.current(ctx, name)
-	if err != nil || (current != nil && (current.Digest == digest || !current.Bundled)) {
+	if err != nil || (current != nil && !current.Bundled) {
 		return err
+	}
+	if current != nil && current.Digest == digest {
+		l.pending.Go(func() { l.warm(ctx, name) })
+		return nil
 	}
 	p := &pending{registry: l.registry, name: name, ready: make(chan struct{})}
 	if current == nil {
@@ -310,6 +318,25 @@ func (l *Library) BundleSoon(ctx context.Context, name, digest string, load func
 		p.err = l.Bundle(ctx, name, digest, load)
 	})
 	return nil
+}
+
+// warm compiles the current module of a name, or takes it from the cache, and
+// asks for its info. What is wrong with it, its first use will tell.
+func (l *Library) warm(ctx context.Context, name string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	m, err := l.current(ctx, name)
+	if err != nil || m == nil {
+		return
+	}
+	z, err := l.opener(m)
+	if err != nil {
+		return
+	}
+	if o, err := z.open(ctx); err == nil {
+		_, _ = o.Info(ctx)
+		l.enter(m, z)
+	}
 }
 
 // Wait waits for what BundleSoon began.

@@ -45,6 +45,11 @@
 // imported, which is why calls, element segments, exports and the start
 // function are written anew.
 //
+// # What else is changed
+//
+// Data segments that lie close together become one, see dataSection, and
+// custom sections go: they name functions by numbers that change.
+//
 // The binary format is that of the WebAssembly core specification 2.0,
 // chapter 5. What the package does not know is an error: such a module can
 // still be run with wazero's own checks.
@@ -119,6 +124,7 @@ type rewriter struct {
 	imports   []uint32 // types of the imported functions
 	functions []uint32 // types of the module's own
 	globals   uint32   // imported and own
+	memories  uint32   // imported
 	small     []uint64 // weights of own functions that are charged to callers, else 0
 	bodies    []body
 }
@@ -240,6 +246,7 @@ func (m *rewriter) importEntry(r *reader) {
 		r.limits()
 	case kindMemory:
 		r.limits()
+		m.memories++
 	case kindGlobal:
 		r.skip(2)
 		m.globals++

@@ -1,6 +1,7 @@
 package interrupt_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -116,6 +117,17 @@ var programs = map[string]module{
 			11: vec(code(0, 0x41, 4, 0x0b, name("active")), code(1, name("passive.")), code(2, 0, 0x41, 40, 0x0b, name("more"))),
 			12: {3},
 		},
+	},
+	"near data": {
+		functions: []function{{name: "f", typ: typI64, code: code(0x41, 0, 0x29, 3, 0, 0x41, 8, 0x29, 3, 0, 0x7c, 0x41, 0x80, 0x10, 0x29, 3, 0, 0x7c)}},
+		extra: map[byte][]byte{11: vec(
+			code(0, 0x41, 0, 0x0b, name("near")), code(0, 0x41, 5, 0x0b, name("by")), code(0, 0x41, 4, 0x0b, name("over")), code(0, 0x41, 12, 0x0b, 0),
+			code(0, 0x41, 14, 0x0b, name("x")), code(0, 0x41, 1, 0x0b, name("below")), code(0, 0x41, 0x80, 0x10, 0x0b, name("far")),
+		)},
+	},
+	"data outside": {
+		functions: []function{{name: "f", typ: typI64, code: get0}},
+		extra:     map[byte][]byte{11: vec(code(0, 0x41, 0, 0x0b, name("x")), code(0, 0x41, 0x7f, 0x0b, name("at the end of all addresses")))},
 	},
 	"elements": {
 		functions: []function{{name: "f", typ: typI64, code: code(0x41, 0, 0x41, 0, 0x41, 1, 0xfc, 12, 2, 0, 0xfc, 13, 2, 0x41, 5, 0x41, 0, 0x11, typHost, 0, 0xad)}},
@@ -299,6 +311,41 @@ func TestDamaged(t *testing.T) {
 			}
 		}
 	}
+}
+
+// FuzzData holds the memory after the segments were joined against what it
+// was before. Each segment is given by two bytes of its offset, the length of
+// its content, and that.
+func FuzzData(f *testing.F) {
+	f.Add([]byte("\x00\x00\x02ab\x00\x05\x01c\x00\x04\x03def\x01\xff\x01g"))
+	h := newHost(f, wazero.NewRuntimeConfigInterpreter())
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var segments [][]byte
+		for len(text) >= 3 && len(segments) < 100 {
+			n := min(int(text[2]), len(text)-3)
+			offset := []byte{text[1] | 0x80, text[0] | 0x80, 0} // the high bits fall together: some overlap
+			segments = append(segments, code(0, 0x41, offset, 0x0b, sized(text[3:3+n])))
+			text = text[3+n:]
+		}
+		m := module{extra: map[byte][]byte{7: vec(cat(name("memory"), []byte{2, 0})), 11: vec(segments...)}}
+		want, got := h.memory(t, m.bytes()), h.memory(t, instrument(t, m.bytes()))
+		if !bytes.Equal(want, got) {
+			t.Error("the memory is another one")
+		}
+	})
+}
+
+// memory returns that of a module that was instantiated.
+func (h *host) memory(t testing.TB, module []byte) []byte {
+	t.Helper()
+	ctx := context.Background()
+	m, err := h.InstantiateWithConfig(ctx, module, wazero.NewModuleConfig().WithName(""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = m.Close(ctx) }()
+	b, _ := m.Memory().Read(0, m.Memory().Size())
+	return bytes.Clone(b)
 }
 
 // FuzzInstrument holds that a module is as valid after as it was before.

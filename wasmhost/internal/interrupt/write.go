@@ -40,7 +40,7 @@ func (m *rewriter) section(id byte) ([]byte, error) {
 	case sectionCode:
 		return m.codeSection(), nil
 	case sectionData:
-		return m.mapped(id, m.dataTo)
+		return m.dataSection()
 	}
 	return m.sections[id], nil
 }
@@ -165,22 +165,4 @@ func (m *rewriter) elementTo(r *reader, out *[]byte) {
 			m.functionTo(r, out)
 		}
 	}
-}
-
-// dataTo copies a data segment (5.5.14): what is in its offset has to be
-// looked at.
-func (m *rewriter) dataTo(r *reader, out *[]byte) {
-	form := r.u32()
-	*out = u32To(*out, form)
-	switch form {
-	case 0:
-		m.constant(r, out)
-	case 1:
-	case 2:
-		*out = u32To(*out, r.u32())
-		m.constant(r, out)
-	default:
-		r.fail("the segment of form %d is unknown", form)
-	}
-	*out = blockTo(*out, r.block())
 }
