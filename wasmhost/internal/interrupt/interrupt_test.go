@@ -327,7 +327,7 @@ func FuzzData(f *testing.F) {
 			segments = append(segments, code(0, 0x41, offset, 0x0b, sized(text[3:3+n])))
 			text = text[3+n:]
 		}
-		m := module{extra: map[byte][]byte{7: vec(cat(name("memory"), []byte{2, 0})), 11: vec(segments...)}}
+		m := module{noImport: true, extra: map[byte][]byte{7: vec(cat(name("memory"), []byte{2, 0})), 11: vec(segments...)}}
 		want, got := h.memory(t, m.bytes()), h.memory(t, instrument(t, m.bytes()))
 		if !bytes.Equal(want, got) {
 			t.Error("the memory is another one")
