@@ -1,5 +1,7 @@
 package interrupt
 
+import "math"
+
 // gap is the most zeros that are put between two segments to make them one.
 const gap = 256
 
@@ -9,9 +11,9 @@ const gap = 256
 // On the way it joins what lies close together. Go's linker leaves out runs
 // of a few zeros, which makes tens of thousands of segments of some dozen
 // bytes, and to apply them was half of what it cost to start a guest. Joined
-// are segments that follow each other in a memory of the module's own: it
-// holds zeros at first, and segments are applied in their order, so there are
-// zeros in the gap still. Segments that code can name are left alone.
+// are segments that follow each other in a memory of the module's own, which
+// holds zeros at first: beyond all segments before, there are zeros in the gap
+// still. Segments that code can name are left alone.
 func (m *rewriter) dataSection() ([]byte, error) {
 	if m.sections[sectionData] == nil {
 		return nil, nil
@@ -66,12 +68,14 @@ type joiner struct {
 	// begun is the content of a segment that may go on, at is where it begins.
 	begun []byte
 	at    uint64
+	// top is where the segments before it end.
+	top uint64
 }
 
 // add takes the segment with the content at an offset.
 func (j *joiner) add(offset uint64, content []byte) {
 	end := j.at + uint64(len(j.begun))
-	if len(j.begun) == 0 || offset < end || offset-end > gap {
+	if len(j.begun) == 0 || offset < end || offset-end > gap || offset > end && end < j.top {
 		j.flush()
 		j.begun, j.at = append(j.begun[:0], content...), offset
 		if len(content) == 0 { // where it lies is checked all the same
@@ -87,6 +91,7 @@ func (j *joiner) add(offset uint64, content []byte) {
 func (j *joiner) flush() {
 	if len(j.begun) > 0 {
 		j.segment(j.at, j.begun)
+		j.top = max(j.top, j.at+uint64(len(j.begun)))
 		j.begun = j.begun[:0]
 	}
 }
@@ -110,4 +115,5 @@ func (j *joiner) copy(segment []byte) {
 	j.flush()
 	j.out = append(j.out, segment...)
 	j.segments++
+	j.top = math.MaxUint64 // it may lie anywhere
 }

@@ -123,6 +123,7 @@ var programs = map[string]module{
 		extra: map[byte][]byte{11: vec(
 			code(0, 0x41, 0, 0x0b, name("near")), code(0, 0x41, 5, 0x0b, name("by")), code(0, 0x41, 4, 0x0b, name("over")), code(0, 0x41, 12, 0x0b, 0),
 			code(0, 0x41, 14, 0x0b, name("x")), code(0, 0x41, 1, 0x0b, name("below")), code(0, 0x41, 0x80, 0x10, 0x0b, name("far")),
+			code(0, 0x41, 0, 0x0b, name("n")), code(0, 0x41, 16, 0x0b, name("over what was there")),
 		)},
 	},
 	"data outside": {
