@@ -196,17 +196,34 @@ func TestSplice(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	put("top\n" + markBegin + "old\n" + markEnd + "end\n")
-	got, err := splice(file, "new\n")
+	const page = "top\n<!-- bench:begin -->\n%s<!-- bench:end -->\nmiddle\n<!-- bench-plugins:begin -->\n%s<!-- bench-plugins:end -->\nend\n"
+	put(fmt.Sprintf(page, "old\n", "old\n"))
+	got, err := spliced(file, map[part]string{partPlugins: "new\n"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := "top\n" + markBegin + "new\n" + markEnd + "end\n"; string(got) != want {
+	if want := fmt.Sprintf(page, "old\n", "new\n"); string(got) != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	put("top\n" + markBegin + "old\n")
-	if _, err := splice(file, "new\n"); err == nil {
+	put("top\n<!-- bench:begin -->\nold\n")
+	if _, err := spliced(file, map[part]string{partPeers: "new\n"}); err == nil {
 		t.Error("a page without its end marker was taken")
+	}
+}
+
+// Only what was measured replaces what was there.
+func TestParts(t *testing.T) {
+	t.Parallel()
+	l := &load{what: "all of it", size: 1e9, leastPut: 1, mostCPU: 1.1}
+	r := &report{plugins: []pluginResult{{l, cost{wall: 2 * time.Second, cpu: time.Second}, cost{wall: time.Second, cpu: 3 * time.Second}}}}
+	parts := r.parts()
+	want := "| all of it | 1000.0 | 500 | 1.00 | 1000 | 3.00 | 2.00x | at least 1.0x | yes | 3.00x | at most 1.1x | **no** |"
+	if text := parts[partPlugins]; len(parts) != 1 || !strings.Contains(text, want) {
+		t.Errorf("the parts are %q, want %s", parts, want)
+	}
+	r = &report{firstByte: []time.Duration{time.Second}}
+	if parts := r.parts(); len(parts) != 1 || parts[partPeers] == "" {
+		t.Errorf("the parts are %q", parts)
 	}
 }
 

@@ -27,8 +27,8 @@ func main() {
 	flag.Var(&size, "size", "bytes in each set of data")
 	flag.IntVar(&b.files, "files", 20000, "files in the tree")
 	flag.IntVar(&b.rounds, "rounds", 3, "rounds; medians are reported")
-	only := flag.String("only", "", "`regexp` of what to measure: SET/CONTENDER, startup, first-byte, memory")
-	out := flag.String("o", "", "`file` whose part between the markers the tables replace")
+	only := flag.String("only", "", "`regexp` of what to measure: SET/CONTENDER, startup, first-byte, memory, plugins")
+	out := flag.String("o", "", "`file` whose parts between markers the tables replace, those that were measured")
 	tmp := flag.String("dir", "", "`folder` to work in (default: a RAM disk when it has room)")
 	flag.Parse()
 	b.size = int64(size)
@@ -61,7 +61,7 @@ func (b *bench) main(ctx context.Context, only, out, tmp string) (err error) {
 		return err
 	}
 	if out != "" { // find out now, not after an hour
-		if _, err := splice(out, ""); err != nil {
+		if _, err := spliced(out, map[part]string{partPeers: "", partPlugins: ""}); err != nil {
 			return err
 		}
 	}
@@ -83,16 +83,30 @@ func (b *bench) main(ctx context.Context, only, out, tmp string) (err error) {
 }
 
 func (b *bench) publish(out string) error {
-	text := b.report.markdown()
-	fmt.Print(text)
+	parts := b.report.parts()
+	fmt.Print(parts[partPeers], parts[partPlugins])
 	if out == "" {
 		return nil
 	}
-	page, err := splice(out, text)
+	page, err := spliced(out, parts)
 	if err != nil {
 		return err
 	}
 	return os.WriteFile(out, page, 0o644)
+}
+
+// spliced returns the page with the parts replaced.
+func spliced(file string, parts map[part]string) ([]byte, error) {
+	page, err := os.ReadFile(file)
+	for p, text := range parts {
+		if err == nil {
+			page, err = splice(page, p, text)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return page, nil
 }
 
 // measure does all that -only asks for. What a contender does wrong is
@@ -110,6 +124,7 @@ func (b *bench) measure(ctx context.Context) error {
 		{"startup", b.measureStart},
 		{"first-byte", b.measureFirstByte},
 		{"memory", b.measureMemory},
+		{"plugins", b.measurePlugins},
 	} {
 		if !b.only.MatchString(extra.name) {
 			continue

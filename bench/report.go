@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -18,6 +17,8 @@ type report struct {
 	nextStart  []time.Duration
 	firstByte  []time.Duration
 	memory     []memory
+	plugins    []pluginResult
+	instances  instances
 	failures   []string
 }
 
@@ -30,24 +31,35 @@ type setInfo struct {
 // memory is the daemon's peak after a backup and a restore of some size.
 type memory struct{ size, peak int64 }
 
-// The markers in the page; what is between them is generated.
+// A part of the page is generated, and stands between two markers.
+type part string
+
 const (
-	markBegin = "<!-- bench:begin -->\n"
-	markEnd   = "<!-- bench:end -->\n"
+	partPeers   part = "bench"
+	partPlugins part = "bench-plugins"
 )
 
 // splice returns a page with the part between its markers replaced.
-func splice(file, text string) ([]byte, error) {
-	page, err := os.ReadFile(file)
-	if err != nil {
-		return nil, err
-	}
-	head, rest, ok := bytes.Cut(page, []byte(markBegin))
-	_, foot, ok2 := bytes.Cut(rest, []byte(markEnd))
+func splice(page []byte, p part, text string) ([]byte, error) {
+	begin, end := fmt.Sprintf("<!-- %s:begin -->\n", p), fmt.Sprintf("<!-- %s:end -->\n", p)
+	head, rest, ok := bytes.Cut(page, []byte(begin))
+	_, foot, ok2 := bytes.Cut(rest, []byte(end))
 	if !ok || !ok2 {
-		return nil, fmt.Errorf("%s: the markers %q and %q are not both there", file, markBegin, markEnd)
+		return nil, fmt.Errorf("the markers %q and %q are not both there", begin, end)
 	}
-	return slices.Concat(head, []byte(markBegin+text+markEnd), foot), nil
+	return slices.Concat(head, []byte(begin+text+end), foot), nil
+}
+
+// parts are what was measured, as text.
+func (r *report) parts() map[part]string {
+	parts := map[part]string{}
+	if text := r.pluginMarkdown(); text != "" {
+		parts[partPlugins] = text
+	}
+	if len(r.results)+len(r.firstStart)+len(r.firstByte)+len(r.memory) > 0 || len(parts) == 0 {
+		parts[partPeers] = r.markdown()
+	}
+	return parts
 }
 
 func (r *report) markdown() string {

@@ -16,6 +16,19 @@ import (
 // DefaultListen is the address of the API.
 const DefaultListen = "127.0.0.1:7643"
 
+// Sandboxing says how the bundled plugins are run.
+type Sandboxing int
+
+const (
+	// SandboxNever runs them as they are compiled in.
+	SandboxNever Sandboxing = iota
+	// SandboxBuilt runs them as modules if the program was built with these,
+	// and else as they are compiled in, which the log says.
+	SandboxBuilt
+	// SandboxAlways refuses to open a daemon without modules.
+	SandboxAlways
+)
+
 // Config says how a daemon is to be opened. Only Data is required.
 type Config struct {
 	// Data is the folder that holds catalog, keys and token. It is made if
@@ -28,9 +41,9 @@ type Config struct {
 	// PluginDirs are folders whose executables are plugins, named after
 	// their files.
 	PluginDirs []string
-	// Sandbox runs the bundled plugins as modules in the sandbox, not as they
-	// are compiled in. It needs a program that they were built into.
-	Sandbox bool
+	// Sandbox says whether the bundled plugins run as modules in the sandbox,
+	// or as they are compiled in.
+	Sandbox Sandboxing
 	// Cache is the folder of compiled modules; empty means one in Data. It
 	// holds native code: whoever can write there owns the daemon.
 	Cache string

@@ -98,7 +98,7 @@ func (d *Daemon) openLibrary(ctx context.Context) (err error) {
 	}
 	own := d.plugins.Names()
 	d.library, err = library.Open(ctx, filepath.Join(c.Data, pluginsDir), d.catalog, d.sandbox, d.plugins)
-	if err != nil || !c.Sandbox {
+	if err != nil || c.Sandbox == SandboxNever {
 		return err
 	}
 	return d.bundle(ctx, own)
@@ -111,8 +111,11 @@ func (d *Daemon) bundle(ctx context.Context, own []string) error {
 	if err != nil {
 		return err
 	}
-	if len(modules) == 0 {
+	if len(modules) == 0 && d.config.Sandbox == SandboxAlways {
 		return shield.Errorf(shield.Invalid, "", "the bundled plugins cannot be sandboxed: %w", bundled.ErrNotBuilt)
+	}
+	if len(modules) == 0 {
+		d.config.Log.Warn("the bundled plugins run outside of the sandbox", "why", bundled.ErrNotBuilt)
 	}
 	for _, m := range modules {
 		if slices.Contains(own, m.Name) {
@@ -155,11 +158,15 @@ func (d *Daemon) assemble() {
 }
 
 // Registry returns the bundled plugins as they are compiled in, unless they
-// are to be sandboxed, those of the config, and the executables of the plugin
-// folders.
+// are to be sandboxed and can be, those of the config, and the executables of
+// the plugin folders.
 func Registry(c *Config) (*plugin.Registry, error) {
 	r := plugin.NewRegistry()
-	if !c.Sandbox {
+	modules, err := bundled.Modules()
+	if err != nil {
+		return nil, err
+	}
+	if c.Sandbox == SandboxNever || len(modules) == 0 {
 		r.Replace("fs", fs.Plugin())
 	}
 	for name, o := range c.Plugins {

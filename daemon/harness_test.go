@@ -33,7 +33,7 @@ func beDaemon(data string) int {
 	defer stop()
 	d, err := daemon.Open(ctx, daemon.Config{
 		Data: data, Listen: "127.0.0.1:0", PluginDirs: strings.Fields(os.Getenv("SHIELD_TEST_PLUGINS")),
-		Sandbox: os.Getenv("SHIELD_TEST_SANDBOX") != "",
+		Sandbox: map[string]daemon.Sandboxing{"": daemon.SandboxNever, "1": daemon.SandboxAlways}[os.Getenv("SHIELD_TEST_SANDBOX")],
 		Grace:   5 * time.Second, Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	})
 	if err != nil {

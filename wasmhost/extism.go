@@ -15,6 +15,7 @@ import (
 	"github.com/shieldhq/shield"
 	"github.com/shieldhq/shield/internal/calling"
 	"github.com/shieldhq/shield/plugin"
+	"github.com/shieldhq/shield/wasmhost/internal/interrupt"
 )
 
 // answerLimit is the size of the largest answer of an Extism function.
@@ -143,7 +144,10 @@ func extismFunctions() []extismsdk.HostFunction {
 			stack[0] = uint64(f(i, p, stack))
 		}, types, []extismsdk.ValueType{i64})
 	}
+	check := extismsdk.NewHostFunctionWithStack(interrupt.Name, func(ctx context.Context, _ *extismsdk.CurrentPlugin, _ []uint64) { interrupted(ctx) }, nil, nil)
+	check.SetNamespace(interrupt.Module)
 	return []extismsdk.HostFunction{
+		check,
 		define("shield_open", 1, extismOpen), define("shield_read", 2, extismRead), define("shield_write", 2, extismWrite),
 		define("shield_copy", 3, func(i *instance, _ *extismsdk.CurrentPlugin, a arguments) int64 { return abiCopy(i, memory{}, a) }),
 		define("shield_shut", 1, func(i *instance, _ *extismsdk.CurrentPlugin, a arguments) int64 { return abiShut(i, memory{}, a) }),

@@ -39,10 +39,8 @@ func endsSoon(t *testing.T, f func(ctx context.Context) error) error {
 func TestHostileEndless(t *testing.T) {
 	for _, language := range languages {
 		o := open(t, newHost(t, nil), language, nil)
-		for _, do := range []string{"loop", "flood", "sleep", "long", "endless"} {
-			if do == "long" && language == "hostile" || do == "endless" && language == "hostile.c" {
-				continue
-			}
+		own := map[string][]string{"hostile": {"endless"}, "hostile.c": {"long", "fill", "random"}}
+		for _, do := range append([]string{"loop", "flood", "sleep", "fib"}, own[language]...) {
 			t.Run(language+"/"+do, func(t *testing.T) {
 				err := endsSoon(t, func(ctx context.Context) error {
 					tg, err := o.OpenTarget(ctx, endpoint(t, map[string]any{"do": do}), nil)

@@ -8,9 +8,11 @@ import (
 
 	extismsdk "github.com/extism/go-sdk"
 	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 
 	"github.com/shieldhq/shield"
+	"github.com/shieldhq/shield/wasmhost/internal/interrupt"
 )
 
 // A program is a compiled module with the runtime that it runs in. Only one
@@ -23,11 +25,37 @@ type program struct {
 	outline *outline
 }
 
+// stopping is how a guest that runs on can be ended.
+type stopping int
+
+const (
+	// byCounter is for modules that were instrumented: see package interrupt.
+	byCounter stopping = iota
+	// byEngine are wazero's own checks, which cost far more. They are for
+	// modules that have what package interrupt does not know.
+	byEngine
+	// byKill is for processes that can be killed as a whole.
+	byKill
+)
+
 // build compiles a module, or takes it from the cache.
-func (h *Host) build(module []byte, name string, o *outline) (p *program, err error) {
+func (h *Host) build(module []byte, name string, o *outline) (*program, error) {
 	if h.options.uninterruptible {
-		name += "-free"
+		return h.buildWith(byKill, module, name+"-free", o)
 	}
+	counting, err := interrupt.Instrument(module)
+	if err == nil {
+		var p *program
+		if p, err = h.buildWith(byCounter, counting, name+"-counting"+interrupt.Version, o); err == nil {
+			return p, nil
+		}
+	}
+	// What is wrong with the module, if anything is, shows below.
+	h.options.Log.Debug("module cannot be instrumented", "digest", name, "error", err)
+	return h.buildWith(byEngine, module, name, o)
+}
+
+func (h *Host) buildWith(s stopping, module []byte, entry string, o *outline) (p *program, err error) {
 	// The compiler is large and reads what strangers wrote: a fault of its is
 	// a module that does not work, and not the end of the daemon.
 	defer func() {
@@ -35,12 +63,15 @@ func (h *Host) build(module []byte, name string, o *outline) (p *program, err er
 			p, err = nil, shield.Errorf(shield.PluginFailed, "plugin", "the module cannot be compiled: %v", v)
 		}
 	}()
-	err = h.cache.build(name, func(cc wazero.CompilationCache) error {
+	err = h.cache.build(entry, func(cc wazero.CompilationCache) error {
 		var err error
 		if o.flavour == extism {
-			p, err = h.buildExtism(module, cc)
+			p, err = buildExtism(module, s.config(cc))
 		} else {
-			p, err = h.buildCommand(module, cc)
+			p, err = buildCommand(module, s.config(cc))
+		}
+		if err == nil {
+			p.cache = cc
 		}
 		return err
 	})
@@ -51,21 +82,38 @@ func (h *Host) build(module []byte, name string, o *outline) (p *program, err er
 	return p, nil
 }
 
-// config is the same for all modules. Without WithCloseOnContextDone a guest
-// that loops could not be stopped, and would freeze the whole process as soon
-// as the garbage collector wants it to pause.
-func (h *Host) config(cc wazero.CompilationCache) wazero.RuntimeConfig {
+// config is the same for all modules but for how they are stopped. A guest
+// that could not be stopped would freeze the whole process as soon as the
+// garbage collector wants it to pause.
+func (s stopping) config(cc wazero.CompilationCache) wazero.RuntimeConfig {
 	return wazero.NewRuntimeConfig().WithCompilationCache(cc).
-		WithCloseOnContextDone(!h.options.uninterruptible).WithDebugInfoEnabled(false)
+		WithCloseOnContextDone(s == byEngine).WithDebugInfoEnabled(false)
 }
 
-func (h *Host) buildCommand(module []byte, cc wazero.CompilationCache) (*program, error) {
+// interrupted is what instrumented modules call every now and then.
+func interrupted(ctx context.Context) {
+	if i := current(ctx); i == nil || i.ctx.Err() != nil {
+		stop()
+	}
+}
+
+func instantiateInterrupt(ctx context.Context, rt wazero.Runtime) error {
+	_, err := rt.NewHostModuleBuilder(interrupt.Module).NewFunctionBuilder().
+		WithGoFunction(api.GoFunc(func(ctx context.Context, _ []uint64) { interrupted(ctx) }), nil, nil).
+		Export(interrupt.Name).Instantiate(ctx)
+	return err
+}
+
+func buildCommand(module []byte, config wazero.RuntimeConfig) (*program, error) {
 	ctx := context.Background()
-	rt := wazero.NewRuntimeWithConfig(ctx, h.config(cc))
-	p := &program{runtime: rt, cache: cc}
+	rt := wazero.NewRuntimeWithConfig(ctx, config)
+	p := &program{runtime: rt}
 	_, err := wasi_snapshot_preview1.Instantiate(ctx, rt)
 	if err == nil {
 		err = instantiateABI(ctx, rt)
+	}
+	if err == nil {
+		err = instantiateInterrupt(ctx, rt)
 	}
 	if err == nil {
 		p.module, err = rt.CompileModule(ctx, module)
@@ -83,17 +131,17 @@ const outputVariable = "EXTISM_ENABLE_WASI_OUTPUT"
 
 // buildExtism leaves hosts and paths out of the manifest: the SDK's checks of
 // both can be got around.
-func (h *Host) buildExtism(module []byte, cc wazero.CompilationCache) (*program, error) {
+func buildExtism(module []byte, runtime wazero.RuntimeConfig) (*program, error) {
 	if _, set := os.LookupEnv(outputVariable); set {
 		return nil, fmt.Errorf("the variable %s is set: it would mix the plugin's streams with those of this program, unset it", outputVariable)
 	}
 	manifest := extismsdk.Manifest{Wasm: []extismsdk.Wasm{extismsdk.WasmData{Data: module, Name: "main"}}}
-	config := extismsdk.PluginConfig{RuntimeConfig: h.config(cc), EnableWasi: true}
+	config := extismsdk.PluginConfig{RuntimeConfig: runtime, EnableWasi: true}
 	compiled, err := extismsdk.NewCompiledPlugin(context.Background(), manifest, config, extismFunctions())
 	if err != nil {
 		return nil, err
 	}
-	return &program{extism: compiled, cache: cc}, nil
+	return &program{extism: compiled}, nil
 }
 
 func (p *program) close() {

@@ -54,7 +54,7 @@ func (i *instance) moduleConfig() wazero.ModuleConfig {
 	return wazero.NewModuleConfig().WithName("").
 		WithStdin(&guestInput{i: i}).WithStdout(guestOutput{i}).WithStderr(i.diag).
 		WithFSConfig(fs).
-		WithRandSource(rand.Reader).WithSysWalltime().WithSysNanotime().WithNanosleep(i.sleep).
+		WithRandSource(guestRandom{i}).WithSysWalltime().WithSysNanotime().WithNanosleep(i.sleep).
 		WithEnv("SHIELD_ABI", abiModule).
 		WithEnv("SHIELD_GREASE_"+rand.Text()[:8], rand.Text()[:8]).
 		// A Go guest collects garbage before it runs into its limit.
@@ -70,6 +70,17 @@ func (i *instance) sleep(ns int64) {
 	case <-i.ctx.Done():
 		stop()
 	}
+}
+
+// guestRandom is a source of random numbers that a stopped guest cannot go on
+// reading: it asks for as many as its memory holds in one call.
+type guestRandom struct{ i *instance }
+
+func (g guestRandom) Read(p []byte) (int, error) {
+	if g.i.ctx.Err() != nil {
+		stop()
+	}
+	return rand.Read(p[:min(len(p), 1<<20)])
 }
 
 // guestInput is the standard input of WASI, the same as handle 0.

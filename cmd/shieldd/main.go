@@ -27,7 +27,7 @@ type flags struct {
 	Data        string           `help:"Folder for catalog and keys. It belongs to one daemon at a time." env:"SHIELD_DATA" placeholder:"DIR" required:""`
 	Listen      string           `help:"Address of the API." env:"SHIELD_LISTEN" default:"${listen}" placeholder:"HOST:PORT"`
 	Insecure    bool             `help:"Allow an API in the clear beyond loopback." env:"SHIELD_INSECURE"`
-	Sandbox     bool             `help:"Run the bundled plugins in the sandbox, as modules." env:"SHIELD_SANDBOX"`
+	Sandbox     *bool            `help:"Run the bundled plugins in the sandbox, as modules (default: yes, if they were built in)." env:"SHIELD_SANDBOX" negatable:""`
 	Cache       string           `help:"Folder of compiled plugin modules (default: cache, in the data folder). Nobody else may write there." env:"SHIELD_CACHE" placeholder:"DIR"`
 	PluginDir   []string         `help:"Folder with executable plugins. Can be repeated." env:"SHIELD_PLUGIN_DIR" placeholder:"DIR"`
 	Recipient   []string         `help:"Further age public key that archives are sealed to. Can be repeated." env:"SHIELD_RECIPIENT" placeholder:"age1..."`
@@ -87,7 +87,7 @@ func fail(status int, err error) int {
 
 func serve(ctx context.Context, f *flags) error {
 	d, err := daemon.Open(ctx, daemon.Config{
-		Data: f.Data, Listen: f.Listen, Insecure: f.Insecure, Sandbox: f.Sandbox, Cache: f.Cache, PluginDirs: f.PluginDir, Recipients: f.Recipient,
+		Data: f.Data, Listen: f.Listen, Insecure: f.Insecure, Sandbox: f.sandboxing(), Cache: f.Cache, PluginDirs: f.PluginDir, Recipients: f.Recipient,
 		Limit: f.Limit, Timeout: f.Timeout, IdleTimeout: f.IdleTimeout, Grace: f.Grace,
 		Release: version.String(), Log: logger(f),
 	})
@@ -99,6 +99,18 @@ func serve(ctx context.Context, f *flags) error {
 	}
 	fmt.Printf("listening on %s\n", d.URL())
 	return d.Run(ctx, f.StopTimeout)
+}
+
+// sandboxing tells whether the operator has chosen: who asks for the sandbox
+// must not be left without.
+func (f *flags) sandboxing() daemon.Sandboxing {
+	switch {
+	case f.Sandbox == nil:
+		return daemon.SandboxBuilt
+	case *f.Sandbox:
+		return daemon.SandboxAlways
+	}
+	return daemon.SandboxNever
 }
 
 func logger(f *flags) *slog.Logger {

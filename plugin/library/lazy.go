@@ -67,11 +67,15 @@ type pending struct {
 	name     string
 	ready    chan struct{}
 	err      error // valid when ready is closed
+
+	once   sync.Once
+	wanted chan struct{} // closed when somebody waits
 }
 
 var _ plugin.Opener = (*pending)(nil)
 
 func (p *pending) wait(ctx context.Context) error {
+	p.once.Do(func() { close(p.wanted) })
 	select {
 	case <-p.ready:
 		return p.err

@@ -40,6 +40,8 @@ type Library struct {
 
 	mu      sync.Mutex // held while the set of modules changes
 	pending sync.WaitGroup
+	// turn is held by the one that compiles in the background.
+	turn chan struct{}
 }
 
 // Open opens the library in a folder, which is made if it is not there, and
@@ -48,7 +50,7 @@ func Open(ctx context.Context, dir string, records shield.ModuleService, sandbox
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("the folder of plugins cannot be made: %w", err)
 	}
-	l := &Library{dir: dir, records: records, sandbox: sandbox, registry: registry, own: registry.Names()}
+	l := &Library{dir: dir, records: records, sandbox: sandbox, registry: registry, own: registry.Names(), turn: make(chan struct{}, 1)}
 	all, err := records.Modules(ctx)
 	if err != nil {
 		return nil, err
@@ -64,14 +66,17 @@ func Open(ctx context.Context, dir string, records shield.ModuleService, sandbox
 // register makes a module available as its grant says.
 func (l *Library) register(m *shield.Module) error {
 	o, err := l.opener(m)
-	if err != nil {
-		return err
+	if err == nil {
+		l.enter(m, o)
 	}
+	return err
+}
+
+func (l *Library) enter(m *shield.Module, o *lazy) {
 	l.registry.ReplaceVersion(m.Name, m.Digest, o)
 	if m.Current && !slices.Contains(l.own, m.Name) {
 		l.registry.Replace(m.Name, o)
 	}
-	return nil
 }
 
 func (l *Library) opener(m *shield.Module) (*lazy, error) {
@@ -295,21 +300,63 @@ func (l *Library) Bundle(ctx context.Context, name, digest string, load func() (
 }
 
 // BundleSoon is Bundle in the background, since compiling a module takes a
-// second or two. Who uses the plugin before that is done waits for it.
+// second or two. Modules are compiled one after another, but for those that
+// somebody waits for. One that is installed is made ready, for whoever uses it
+// first.
 func (l *Library) BundleSoon(ctx context.Context, name, digest string, load func() ([]byte, error)) error {
 	current, err := l.current(ctx, name)
-	if err != nil || (current != nil && (current.Digest == digest || !current.Bundled)) {
+	if err != nil || (current != nil && !current.Bundled) {
 		return err
 	}
-	p := &pending{registry: l.registry, name: name, ready: make(chan struct{})}
+	if current != nil && current.Digest == digest {
+		l.pending.Go(func() { l.warm(ctx, name) })
+		return nil
+	}
+	p := &pending{registry: l.registry, name: name, ready: make(chan struct{}), wanted: make(chan struct{})}
 	if current == nil {
 		l.registry.Replace(name, p)
 	}
 	l.pending.Go(func() {
 		defer close(p.ready)
-		p.err = l.Bundle(ctx, name, digest, load)
+		select {
+		case l.turn <- struct{}{}:
+			defer func() { <-l.turn }()
+		case <-p.wanted: // not to wait for what nobody has asked for
+		}
+		p.err = l.bundleApart(ctx, name, digest, load)
 	})
 	return nil
+}
+
+// bundleApart compiles the module before it takes the lock.
+func (l *Library) bundleApart(ctx context.Context, name, digest string, load func() ([]byte, error)) error {
+	module, err := load()
+	if err != nil {
+		return err
+	}
+	if _, err := l.sandbox.Open(ctx, module, plugin.Grant{}); err != nil {
+		return err
+	}
+	return l.Bundle(ctx, name, digest, func() ([]byte, error) { return module, nil })
+}
+
+// warm compiles the current module of a name, or takes it from the cache, and
+// asks for its info. What is wrong with it, its first use will tell.
+func (l *Library) warm(ctx context.Context, name string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	m, err := l.current(ctx, name)
+	if err != nil || m == nil {
+		return
+	}
+	z, err := l.opener(m)
+	if err != nil {
+		return
+	}
+	if o, err := z.open(ctx); err == nil {
+		_, _ = o.Info(ctx)
+		l.enter(m, z)
+	}
 }
 
 // Wait waits for what BundleSoon began.

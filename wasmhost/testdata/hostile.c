@@ -5,10 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <wasi/api.h>
 #include "shield.h"
 
 static const char *endpoint = "";
 static void *volatile kept; // else the compiler leaves the memory out
+static unsigned char block[4 << 20];
 
 static int does(const char *what) {
 	char want[64];
@@ -101,6 +103,8 @@ static int linkOut(void) {
 	return 4;
 }
 
+__attribute__((noinline)) static unsigned long fib(unsigned long n) { return n < 2 ? n : fib(n - 1) + fib(n - 2); }
+
 int main(int argc, char **argv) {
 	if (argc > 1 && !strcmp(argv[1], "info")) {
 		puts("{\"name\":\"hostile\",\"author\":\"tests\",\"version\":\"1\",\"features\":{\"target\":\"yes\",\"store\":\"no\"},"
@@ -112,6 +116,9 @@ int main(int argc, char **argv) {
 	for (int k = 1; k + 1 < argc; k++)
 		if (!strcmp(argv[k], "--endpoint")) endpoint = argv[k + 1];
 	if (does("loop")) for (volatile int x = 0;; x++) {}
+	if (does("fib")) return (int)fib(60);
+	if (does("fill")) for (;;) kept = memset(block, 1, sizeof block);
+	if (does("random")) while (__wasi_random_get(block, sizeof block) == 0) {}
 	if (does("alloc")) {
 		long n = 0;
 		for (char *p; (p = malloc(1 << 20)); n++) kept = memset(p, 1, 1 << 20);

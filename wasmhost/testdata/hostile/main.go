@@ -65,6 +65,8 @@ func (h *hostile) Backup(ctx context.Context, w io.Writer) error {
 		for x := 0; ; x++ {
 			keep = keep[:0]
 		}
+	case "fib":
+		return fmt.Errorf("fib(60) is %d", fib(60))
 	case "alloc":
 		for {
 			b := make([]byte, 1<<20)
@@ -159,4 +161,11 @@ func (h *hostile) race(w io.Writer) error {
 		}
 	}
 	return nil
+}
+
+func fib(n uint64) uint64 {
+	if n < 2 {
+		return n
+	}
+	return fib(n-1) + fib(n-2)
 }
