@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/shieldhq/shield"
+	"github.com/shieldhq/shield/plugin"
 )
 
 // Client calls the HTTP API. Its errors are *shield.Error with the code that
@@ -249,14 +250,14 @@ func (c *Client) Status(ctx context.Context) (*Status, error) {
 }
 
 // Plugins returns the plugins of the daemon.
-func (c *Client) Plugins(ctx context.Context) ([]PluginAnswer, error) {
-	var out []PluginAnswer
+func (c *Client) Plugins(ctx context.Context) ([]plugin.Offer, error) {
+	var out []plugin.Offer
 	return out, c.Do(ctx, http.MethodGet, "/v1/plugins", nil, &out)
 }
 
 // Plugin describes one plugin of the daemon.
-func (c *Client) Plugin(ctx context.Context, name string) (*PluginAnswer, error) {
-	out := new(PluginAnswer)
+func (c *Client) Plugin(ctx context.Context, name string) (*plugin.Offer, error) {
+	out := new(plugin.Offer)
 	return out, c.Do(ctx, http.MethodGet, at("/v1/plugins", name), nil, out)
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/shieldhq/shield"
+	"github.com/shieldhq/shield/plugin"
 	"github.com/shieldhq/shield/server"
 )
 
@@ -196,7 +197,7 @@ func (c *listPlugins) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	refs := make([]*server.PluginAnswer, len(all))
+	refs := make([]*plugin.Offer, len(all))
 	for i := range all {
 		refs[i] = &all[i]
 	}
