@@ -123,7 +123,7 @@ func FuzzHostFunctions(f *testing.F) {
 	f.Add([]byte("text"), bytes.Join([][]byte{call(2, 1, 0, 4, 1), call(2, 1, 65533, 4), call(1, 0, math.MaxUint32-1, 4), call(5, 65500, 1024, 1)}, nil))
 	f.Fuzz(func(t *testing.T, text, calls []byte) {
 		i := loneInstance(t, dir)
-		ctx, cancel := context.WithTimeout(i.ctx, time.Second)
+		ctx, cancel := context.WithTimeout(i.ctx, 20*time.Millisecond)
 		defer cancel()
 		i.ctx = ctx
 		go func() { _ = i.stdout.drain(ctx, io.Discard) }()

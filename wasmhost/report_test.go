@@ -1,0 +1,77 @@
+package wasmhost
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+// What a child that was taken over may say makes no more than noise.
+func TestTakeReports(t *testing.T) {
+	const good = `{"capability":"tcp","text":"the capability tcp does not allow it"}` + "\n"
+	many := strings.Repeat(good, 2*auditLimit)
+	for _, tt := range []struct {
+		name, in string
+		want     int
+	}{
+		{"nothing", "", 0}, {"one", good, 1}, {"two", good + good, 2}, {"no end", strings.TrimSpace(good), 1}, {"many", many, auditLimit},
+		{"noise", "noise\n" + good, 0}, {"an unknown capability", `{"capability":"root","text":"x"}` + "\n" + good, 0},
+		{"too long", `{"capability":"tcp","text":"` + strings.Repeat("x", reportLine) + `"}` + "\n" + good, 0},
+		{"another key", `{"capability":"tcp","text":"x","plugin":"another","grease":1}` + "\n", 1},
+		{"half a line", good + `{"capability":"t`, 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got := 0
+			takeReports(strings.NewReader(tt.in), func(string, string) { got++ })
+			if got != tt.want {
+				t.Errorf("%d denials, want %d", got, tt.want)
+			}
+		})
+	}
+	takeReports(strings.NewReader(`{"capability":"own","text":"a\u001b[31mb\nc`+strings.Repeat("x", reportText)+`"}`), func(_, text string) {
+		if !strings.HasPrefix(text, "ab c") || len(text) > reportText {
+			t.Errorf("the text is %q", text)
+		}
+	})
+}
+
+func TestReporter(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	tell := reporter(func(string) string { return fmt.Sprint(w.Fd()) })
+	tell(Event{Plugin: "p", Op: "p backup", Capability: "exec", Text: `run "id"`})
+	_ = w.Close()
+	var got []string
+	takeReports(r, func(capability, text string) { got = append(got, capability, text) })
+	if want := []string{"exec", `run "id"`}; !reflect.DeepEqual(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	tell(Event{Capability: "exec", Text: "after the end"}) // nobody listens
+	for _, fd := range []string{"", "x", "-1", "99999999"} {
+		if reporter(func(string) string { return fd }) != nil {
+			t.Errorf("descriptor %q was taken", fd)
+		}
+	}
+}
+
+func FuzzReports(f *testing.F) {
+	f.Add(`{"capability":"tcp","text":"x"}` + "\n" + `{"capability":"read","text":"y"}`)
+	f.Fuzz(func(t *testing.T, in string) {
+		n := 0
+		takeReports(io.LimitReader(strings.NewReader(in), 1<<20), func(capability, text string) {
+			n++
+			if len(text) > reportText || strings.ContainsAny(text, "\x1b\n\r") || capability == "" {
+				t.Errorf("%q, %q", capability, text)
+			}
+		})
+		if n > auditLimit {
+			t.Errorf("%d denials", n)
+		}
+	})
+}
