@@ -42,6 +42,7 @@ type Daemon struct {
 	listener  net.Listener
 	http      *http.Server
 
+	denials sync.WaitGroup // events that are being recorded
 	closing sync.Once
 	closed  error
 }
@@ -91,7 +92,7 @@ func (d *Daemon) openLibrary(ctx context.Context) (err error) {
 	c := &d.config
 	d.sandbox, err = wasmhost.New(ctx, &wasmhost.Options{
 		CacheDir: c.Cache, Log: c.Log,
-		Audit: func(e wasmhost.Event) { go d.audit(context.WithoutCancel(ctx), e) },
+		Audit: func(e wasmhost.Event) { d.denials.Go(func() { d.audit(context.WithoutCancel(ctx), e) }) },
 	})
 	if err != nil {
 		return err
@@ -126,11 +127,27 @@ func (d *Daemon) bundle(ctx context.Context, own []string) error {
 }
 
 func (d *Daemon) audit(ctx context.Context, e wasmhost.Event) {
-	d.config.Log.Warn("a plugin tried what it is not granted", "plugin", e.Plugin, "op", e.Op, "capability", e.Capability, "tried", e.Text)
-	err := d.catalog.RecordEvent(ctx, &shield.Event{Kind: shield.EventPluginDenied, Subject: e.Plugin, Message: e.Op + ": " + e.Text})
+	name := d.installedAs(ctx, e)
+	d.config.Log.Warn("a plugin tried what it is not granted", "plugin", name, "digest", e.Digest, "op", e.Op, "capability", e.Capability, "tried", e.Text)
+	err := d.catalog.RecordEvent(ctx, &shield.Event{Kind: shield.EventPluginDenied, Subject: name, Message: e.Op + ": " + e.Text})
 	if err != nil {
 		d.config.Log.Error("an event was not recorded", "err", err)
 	}
+}
+
+// installedAs returns the name that a plugin is installed under. What it calls
+// itself may be the name of another.
+func (d *Daemon) installedAs(ctx context.Context, e wasmhost.Event) string {
+	all, err := d.catalog.Modules(ctx)
+	if err != nil {
+		return e.Plugin
+	}
+	for _, m := range all {
+		if m.Digest == e.Digest {
+			return m.Name
+		}
+	}
+	return e.Plugin
 }
 
 // assemble makes runner, scheduler and server.
@@ -294,6 +311,7 @@ func (d *Daemon) release() error {
 	if d.sandbox != nil {
 		errs = append(errs, d.sandbox.Close())
 	}
+	d.denials.Wait()
 	if d.catalog != nil {
 		errs = append(errs, d.catalog.Close())
 	}

@@ -222,6 +222,12 @@ func (c *Client) RunJob(ctx context.Context, ref string) (*shield.Task, error) {
 	return c.task(ctx, http.MethodPost, at("/v1/jobs", ref, "run"), nil)
 }
 
+// Events returns what happened, the newest first.
+func (c *Client) Events(ctx context.Context, query url.Values) ([]*shield.Event, error) {
+	var out []*shield.Event
+	return out, c.Do(ctx, http.MethodGet, "/v1/events?"+query.Encode(), nil, &out)
+}
+
 // TestStore starts a test of a store.
 func (c *Client) TestStore(ctx context.Context, ref string) (*shield.Task, error) {
 	return c.task(ctx, http.MethodPost, at("/v1/stores", ref, "test"), nil)

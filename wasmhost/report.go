@@ -52,7 +52,7 @@ func takeReports(r io.Reader, emit func(capability, text string)) {
 func (p *isolated) reports(a plugin.Action, r io.Reader) {
 	name := p.calledName()
 	takeReports(r, func(capability, text string) {
-		p.host.options.Audit(Event{Plugin: name, Op: name + " " + string(a), Capability: capability, Text: text})
+		p.host.options.Audit(Event{Plugin: name, Digest: p.digest, Op: name + " " + string(a), Capability: capability, Text: text})
 	})
 }
 

@@ -115,6 +115,13 @@ func runView(jobs map[string]string) view[shield.Run] {
 	}
 }
 
+var eventView = view[shield.Event]{
+	kind: "event", columns: []string{"at", "kind", "subject", "message"},
+	row: func(v *shield.Event) []string {
+		return []string{moment(v.At), string(v.Kind), dash(v.Subject), v.Message}
+	},
+}
+
 var pluginView = view[plugin.Offer]{
 	kind: "plugin", columns: []string{"name", "version", "target", "store", "summary"},
 	row: func(p *plugin.Offer) []string {
