@@ -42,9 +42,10 @@ type Daemon struct {
 	listener  net.Listener
 	http      *http.Server
 
-	denials sync.WaitGroup // events that are being recorded
-	closing sync.Once
-	closed  error
+	denials  sync.WaitGroup // events that are being recorded
+	sweeping sync.WaitGroup
+	closing  sync.Once
+	closed   error
 }
 
 // Open makes or opens the data folder, takes its lock and listens, but
@@ -266,6 +267,9 @@ func (d *Daemon) Run(ctx context.Context, grace time.Duration) error {
 		return errors.Join(err, d.Close())
 	}
 	d.config.Log.Info("shield is ready", "api", d.URL(), "data", d.config.Data, "plugins", d.plugins.Names())
+	sweeping, stopSweeping := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopSweeping()
+	d.sweeping.Go(func() { d.sweep(sweeping) })
 	served := make(chan error, 1)
 	go func() { served <- d.http.Serve(d.listener) }()
 	var err error
@@ -276,7 +280,24 @@ func (d *Daemon) Run(ctx context.Context, grace time.Duration) error {
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
 	defer cancel()
 	err = errors.Join(ignoreClosed(err), d.scheduler.Stop(stop))
+	stopSweeping()
 	return errors.Join(err, d.Close())
+}
+
+// sweep removes, from time to time, the modules that nothing needs any more.
+// What is in use stays until the next time.
+func (d *Daemon) sweep(ctx context.Context) {
+	for t := time.NewTicker(d.config.SweepEvery); ; {
+		if err := d.library.Sweep(ctx); err != nil && ctx.Err() == nil {
+			d.config.Log.Error("old plugin modules were not removed", "err", err)
+		}
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+			return
+		}
+	}
 }
 
 func ignoreClosed(err error) error {
@@ -305,6 +326,7 @@ func (d *Daemon) release() error {
 	if d.listener != nil {
 		errs = append(errs, ignoreClosed(d.listener.Close()))
 	}
+	d.sweeping.Wait()
 	if d.library != nil {
 		d.library.Wait()
 	}
