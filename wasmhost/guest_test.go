@@ -92,6 +92,10 @@ func build(name, out string) built {
 		cmd = exec.Command("clang", "--target=wasm32-wasi", "-O2", "-Wall", "-Werror", "-Itestdata", "-o", out, source)
 	default:
 		cmd = exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", out, "./"+source)
+		if _, err := os.Stat(filepath.Join(source, "go.mod")); err == nil { // a module of its own, for what shield does not link
+			cmd = exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", out, ".")
+			cmd.Dir = source
+		}
 		cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0")
 	}
 	text, err := cmd.CombinedOutput()
