@@ -9,7 +9,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"os/user"
@@ -375,21 +374,13 @@ func endedBy(t *testing.T, o plugin.Opener, fields map[string]any, answers int) 
 		t.Fatal(err)
 	}
 	seen := 0
-	return tg.Backup(ctx, writerFunc(func(p []byte) {
+	return tg.Backup(ctx, writerFunc(func(p []byte) (int, error) {
 		if seen += bytes.Count(p, []byte("\n")); seen >= answers && fields["end"] == "wait" {
 			cancel()
 		}
+		return len(p), nil
 	}))
 }
-
-type writerFunc func(p []byte)
-
-func (f writerFunc) Write(p []byte) (int, error) {
-	f(p)
-	return len(p), nil
-}
-
-var _ io.Writer = writerFunc(nil)
 
 // A folder that may only be read can be looked at and no more.
 func TestFilesReadOnly(t *testing.T) {

@@ -1,5 +1,3 @@
-//go:build unix
-
 package wasmhost_test
 
 import (
@@ -15,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/shieldhq/shield/internal/testserver"
 )
 
 // TestClients uses client libraries as they are, in the sandbox: that is what
@@ -33,13 +33,18 @@ func TestClients(t *testing.T) {
 		{"http", func(*testing.T) map[string]any {
 			return map[string]any{"url": web.URL, "addr": strings.TrimPrefix(web.URL, "http://")}
 		}, 12},
-		{"s3", func(*testing.T) map[string]any { return map[string]any{"url": bucket.URL} }, 8},
-		{"redis", func(t *testing.T) map[string]any { return map[string]any{"addr": startRedis(t)} }, 9},
-		{"postgres", func(t *testing.T) map[string]any { return map[string]any{"addr": startPostgres(t)} }, 10},
+		{"s3", func(*testing.T) map[string]any { return map[string]any{"url": bucket.URL, "password": "secret key"} }, 8},
+		{"redis", func(t *testing.T) map[string]any {
+			s := testserver.StartRedis(t)
+			return map[string]any{"addr": s.Addr, "password": s.Password}
+		}, 9},
+		{"postgres", func(t *testing.T) map[string]any {
+			return map[string]any{"addr": startPostgres(t, "open sesame 1"), "password": "open sesame 1"}
+		}, 10},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			fields := tt.fields(t)
-			fields["do"], fields["password"] = tt.name, password
+			fields["do"] = tt.name
 			out, err := backup(t, t.Context(), o, fields)
 			if steps := strings.Count(out, "\n"); err != nil || steps != tt.steps {
 				t.Errorf("%d of %d steps went well, the last ones: %q, %v", steps, tt.steps, out[max(0, len(out)-200):], err)
