@@ -1,11 +1,14 @@
+//go:build unix
+
 package wasmhost
 
 import (
-	"fmt"
+	"errors"
 	"io"
 	"os"
-	"reflect"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -43,14 +46,20 @@ func TestReporter(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer r.Close()
-	tell := reporter(func(string) string { return fmt.Sprint(w.Fd()) })
+	// The descriptor will be the reporter's own, which closes it.
+	fd, err := syscall.Dup(int(w.Fd()))
+	if err := errors.Join(err, w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	tell := reporter(func(string) string { return strconv.Itoa(fd) })
+	told := make(chan [2]string, 1)
+	go takeReports(r, func(capability, text string) { told <- [2]string{capability, text} })
 	tell(Event{Plugin: "p", Op: "p backup", Capability: "exec", Text: `run "id"`})
-	_ = w.Close()
-	var got []string
-	takeReports(r, func(capability, text string) { got = append(got, capability, text) })
-	if want := []string{"exec", `run "id"`}; !reflect.DeepEqual(got, want) {
+	if got, want := <-told, [2]string{"exec", `run "id"`}; got != want {
 		t.Errorf("%q, want %q", got, want)
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
 	}
 	tell(Event{Capability: "exec", Text: "after the end"}) // nobody listens
 	for _, fd := range []string{"", "x", "-1", "99999999"} {
