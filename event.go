@@ -22,6 +22,6 @@ type Event struct {
 	ID      int64     `json:"id"` // grows; set by the catalog
 	At      time.Time `json:"at"`
 	Kind    EventKind `json:"kind"`
-	Subject string    `json:"subject"` // UUID of the noun it is about
+	Subject string    `json:"subject"` // UUID of the noun it is about, or the name of a plugin
 	Message string    `json:"message"`
 }

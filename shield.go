@@ -180,8 +180,8 @@ type ModuleService interface {
 	// GrantModule replaces the grant of every module of a name.
 	GrantModule(ctx context.Context, name string, grant json.RawMessage) error
 	// RemoveModule forgets a module. It returns InUse while an archive that
-	// is not purged was made by it or, for the last of its name, while a
-	// target or store uses the plugin.
+	// is not purged was made by it, while a task of the plugin runs or, for
+	// the last of its name, while a target or store uses the plugin.
 	RemoveModule(ctx context.Context, name, digest string) error
 }
 

@@ -1,5 +1,5 @@
-// Package agent is what runs beside the data: it tells which plugins a host
-// offers and what they can reach from there.
+// Package agent is what runs beside the data: it tells what the plugins of a
+// host can reach from there.
 package agent
 
 import (
@@ -9,28 +9,6 @@ import (
 	"github.com/shieldhq/shield"
 	"github.com/shieldhq/shield/plugin"
 )
-
-// Offer is one plugin of a host: its description, or why it has none.
-type Offer struct {
-	Name  string       `json:"name"`
-	Info  *plugin.Info `json:"info,omitempty"`
-	Error string       `json:"error,omitempty"`
-}
-
-// Offers returns what a registry can open, by name.
-func Offers(ctx context.Context, r *plugin.Registry) []Offer {
-	offers := []Offer{}
-	for _, name := range r.Names() {
-		o := Offer{Name: name}
-		if info, err := r.Info(ctx, name); err != nil {
-			o.Error = err.Error()
-		} else {
-			o.Info = &info
-		}
-		offers = append(offers, o)
-	}
-	return offers
-}
 
 // ErrNoTest is returned by Check for a plugin that cannot test what it
 // reaches.

@@ -24,13 +24,6 @@ func registry(t *testing.T) *plugin.Registry {
 	return r
 }
 
-func TestOffers(t *testing.T) {
-	offers := agent.Offers(t.Context(), registry(t))
-	if len(offers) != 2 || offers[0].Name != "memory" || offers[0].Info == nil || offers[1].Name != "silent" {
-		t.Errorf("got %+v", offers)
-	}
-}
-
 func TestCheck(t *testing.T) {
 	r := registry(t)
 	discard := func(string) {}

@@ -149,7 +149,8 @@ func (db *DB) RemoveModule(ctx context.Context, name, digest string) error {
 	})
 }
 
-// moduleUsers describes what needs a module: archives that it made, and
+// moduleUsers describes what needs a module: archives that it made, tasks that
+// run, since they may have begun with it and are about to make one, and
 // targets and stores if it is the last of its name.
 func moduleUsers(ctx context.Context, tx bun.Tx, name, digest string) ([]string, error) {
 	var users []string
@@ -160,6 +161,14 @@ func moduleUsers(ctx context.Context, tx bun.Tx, name, digest string) ([]string,
 	}
 	if n > 0 {
 		users = append(users, count(int(n), "archive"))
+	}
+	n, err = tx.NewSelect().Table("tasks").Where("status = 'running'").
+		Where("target_plugin = ? OR store_plugin = ?", name, name).Count(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if n > 0 {
+		users = append(users, count(int(n), "running task"))
 	}
 	others, err := tx.NewSelect().Table("modules").Where("name = ?", name).Where("digest <> ?", digest).Exists(ctx)
 	if err != nil || others {

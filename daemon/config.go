@@ -60,6 +60,9 @@ type Config struct {
 	Timeout, IdleTimeout time.Duration
 	// Grace is how long plugins may take to end when told to.
 	Grace time.Duration
+	// SweepEvery is how often modules that nothing needs any more are removed;
+	// 0: every hour. They are at the start, too.
+	SweepEvery time.Duration
 	// Release is the version of the program.
 	Release string
 	// Log receives what operators should know; nil discards it.
@@ -84,6 +87,9 @@ func (c *Config) check() error {
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.SweepEvery <= 0 {
+		c.SweepEvery = time.Hour
 	}
 	if c.Limit < 0 {
 		return shield.FieldErrorf("limit", "is %d: it cannot be negative", c.Limit)

@@ -42,8 +42,10 @@ type Daemon struct {
 	listener  net.Listener
 	http      *http.Server
 
-	closing sync.Once
-	closed  error
+	denials  sync.WaitGroup // events that are being recorded
+	sweeping sync.WaitGroup
+	closing  sync.Once
+	closed   error
 }
 
 // Open makes or opens the data folder, takes its lock and listens, but
@@ -91,7 +93,7 @@ func (d *Daemon) openLibrary(ctx context.Context) (err error) {
 	c := &d.config
 	d.sandbox, err = wasmhost.New(ctx, &wasmhost.Options{
 		CacheDir: c.Cache, Log: c.Log,
-		Audit: func(e wasmhost.Event) { go d.audit(context.WithoutCancel(ctx), e) },
+		Audit: func(e wasmhost.Event) { d.denials.Go(func() { d.audit(context.WithoutCancel(ctx), e) }) },
 	})
 	if err != nil {
 		return err
@@ -129,11 +131,27 @@ func (d *Daemon) bundle(ctx context.Context, own []string) error {
 }
 
 func (d *Daemon) audit(ctx context.Context, e wasmhost.Event) {
-	d.config.Log.Warn("a plugin tried what it is not granted", "plugin", e.Plugin, "op", e.Op, "capability", e.Capability, "tried", e.Text)
-	err := d.catalog.RecordEvent(ctx, &shield.Event{Kind: shield.EventPluginDenied, Subject: e.Plugin, Message: e.Op + ": " + e.Text})
+	name := d.installedAs(ctx, e)
+	d.config.Log.Warn("a plugin tried what it is not granted", "plugin", name, "digest", e.Digest, "op", e.Op, "capability", e.Capability, "tried", e.Text)
+	err := d.catalog.RecordEvent(ctx, &shield.Event{Kind: shield.EventPluginDenied, Subject: name, Message: e.Op + ": " + e.Text})
 	if err != nil {
 		d.config.Log.Error("an event was not recorded", "err", err)
 	}
+}
+
+// installedAs returns the name that a plugin is installed under. What it calls
+// itself may be the name of another.
+func (d *Daemon) installedAs(ctx context.Context, e wasmhost.Event) string {
+	all, err := d.catalog.Modules(ctx)
+	if err != nil {
+		return e.Plugin
+	}
+	for _, m := range all {
+		if m.Digest == e.Digest {
+			return m.Name
+		}
+	}
+	return e.Plugin
 }
 
 // assemble makes runner, scheduler and server.
@@ -256,6 +274,9 @@ func (d *Daemon) Run(ctx context.Context, grace time.Duration) error {
 		return errors.Join(err, d.Close())
 	}
 	d.config.Log.Info("shield is ready", "api", d.URL(), "data", d.config.Data, "plugins", d.plugins.Names())
+	sweeping, stopSweeping := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopSweeping()
+	d.sweeping.Go(func() { d.sweep(sweeping) })
 	served := make(chan error, 1)
 	go func() { served <- d.http.Serve(d.listener) }()
 	var err error
@@ -266,7 +287,24 @@ func (d *Daemon) Run(ctx context.Context, grace time.Duration) error {
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
 	defer cancel()
 	err = errors.Join(ignoreClosed(err), d.scheduler.Stop(stop))
+	stopSweeping()
 	return errors.Join(err, d.Close())
+}
+
+// sweep removes, from time to time, the modules that nothing needs any more.
+// What is in use stays until the next time.
+func (d *Daemon) sweep(ctx context.Context) {
+	for t := time.NewTicker(d.config.SweepEvery); ; {
+		if err := d.library.Sweep(ctx); err != nil && ctx.Err() == nil {
+			d.config.Log.Error("old plugin modules were not removed", "err", err)
+		}
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+			return
+		}
+	}
 }
 
 func ignoreClosed(err error) error {
@@ -295,12 +333,14 @@ func (d *Daemon) release() error {
 	if d.listener != nil {
 		errs = append(errs, ignoreClosed(d.listener.Close()))
 	}
+	d.sweeping.Wait()
 	if d.library != nil {
 		d.library.Wait()
 	}
 	if d.sandbox != nil {
 		errs = append(errs, d.sandbox.Close())
 	}
+	d.denials.Wait()
 	if d.catalog != nil {
 		errs = append(errs, d.catalog.Close())
 	}

@@ -38,7 +38,13 @@ func (s *system) restoreAndCompare(a *shield.Archive) {
 	if t = s.wait(t); t.Status != shield.TaskDone {
 		s.t.Fatalf("the restore %s: %s\n%s", t.Status, t.Error, t.Log)
 	}
-	differences, err := treecmp.Compare(s.path("source"), s.path("restored"))
+	s.sameAsSource("restored")
+}
+
+// sameAsSource compares a folder with the source tree.
+func (s *system) sameAsSource(name string) {
+	s.t.Helper()
+	differences, err := treecmp.Compare(s.path("source"), s.path(name))
 	s.check(err)
 	if len(differences) > 0 {
 		s.t.Errorf("the restored tree differs: %q", differences)

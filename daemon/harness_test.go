@@ -31,10 +31,12 @@ func TestMain(m *testing.M) {
 func beDaemon(data string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
+	every, _ := time.ParseDuration(os.Getenv("SHIELD_TEST_SWEEP")) // none means the default
 	d, err := daemon.Open(ctx, daemon.Config{
 		Data: data, Listen: "127.0.0.1:0", PluginDirs: strings.Fields(os.Getenv("SHIELD_TEST_PLUGINS")),
-		Sandbox: map[string]daemon.Sandboxing{"": daemon.SandboxNever, "1": daemon.SandboxAlways}[os.Getenv("SHIELD_TEST_SANDBOX")],
-		Grace:   5 * time.Second, Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
+		SweepEvery: every,
+		Sandbox:    map[string]daemon.Sandboxing{"": daemon.SandboxNever, "1": daemon.SandboxAlways}[os.Getenv("SHIELD_TEST_SANDBOX")],
+		Grace:      5 * time.Second, Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	})
 	if err != nil {
 		fmt.Println(err)
@@ -54,7 +56,9 @@ type system struct {
 	dir     string
 	process *exec.Cmd
 	sandbox bool
-	api     *server.Client
+	// sweepEvery is how often modules are swept; empty: every hour.
+	sweepEvery string
+	api        *server.Client
 }
 
 func newSystem(t testing.TB) *system {
@@ -101,6 +105,7 @@ func (s *system) start() {
 	if s.sandbox {
 		s.process.Env = append(s.process.Env, "SHIELD_TEST_SANDBOX=1")
 	}
+	s.process.Env = append(s.process.Env, "SHIELD_TEST_SWEEP="+s.sweepEvery)
 	s.process.Stderr = s.t.Output()
 	out, err := s.process.StdoutPipe()
 	if err != nil {

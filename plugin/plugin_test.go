@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/shieldhq/shield"
 	"github.com/shieldhq/shield/plugin"
 )
@@ -183,3 +185,26 @@ func FuzzParseInfo(f *testing.F) {
 		}
 	})
 }
+
+func TestOffers(t *testing.T) {
+	r := plugin.NewRegistry()
+	about := plugin.Info{Name: "A", Version: "1", Features: plugin.Features{Target: "yes", Store: "no"}}
+	for name, o := range map[string]plugin.Opener{"good": &plugin.Native{About: about}, "broken": mute{}} {
+		if err := r.Register(name, o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := plugin.Offers(t.Context(), r, func(err error) string { return "because: " + err.Error() })
+	want := []plugin.Offer{{Name: "broken", Error: "because: mute"}, {Name: "good", Info: &about}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if got := plugin.Offers(t.Context(), plugin.NewRegistry(), error.Error); got == nil || len(got) != 0 {
+		t.Errorf("of nothing: %v, want a list that JSON shows as one", got)
+	}
+}
+
+// mute is a plugin that cannot describe itself.
+type mute struct{ plugin.Opener }
+
+func (mute) Info(context.Context) (plugin.Info, error) { return plugin.Info{}, errors.New("mute") }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/shieldhq/shield"
+	"github.com/shieldhq/shield/plugin"
 )
 
 // Client calls the HTTP API. Its errors are *shield.Error with the code that
@@ -221,6 +222,12 @@ func (c *Client) RunJob(ctx context.Context, ref string) (*shield.Task, error) {
 	return c.task(ctx, http.MethodPost, at("/v1/jobs", ref, "run"), nil)
 }
 
+// Events returns what happened, the newest first.
+func (c *Client) Events(ctx context.Context, query url.Values) ([]*shield.Event, error) {
+	var out []*shield.Event
+	return out, c.Do(ctx, http.MethodGet, "/v1/events?"+query.Encode(), nil, &out)
+}
+
 // TestStore starts a test of a store.
 func (c *Client) TestStore(ctx context.Context, ref string) (*shield.Task, error) {
 	return c.task(ctx, http.MethodPost, at("/v1/stores", ref, "test"), nil)
@@ -249,14 +256,14 @@ func (c *Client) Status(ctx context.Context) (*Status, error) {
 }
 
 // Plugins returns the plugins of the daemon.
-func (c *Client) Plugins(ctx context.Context) ([]PluginAnswer, error) {
-	var out []PluginAnswer
+func (c *Client) Plugins(ctx context.Context) ([]plugin.Offer, error) {
+	var out []plugin.Offer
 	return out, c.Do(ctx, http.MethodGet, "/v1/plugins", nil, &out)
 }
 
 // Plugin describes one plugin of the daemon.
-func (c *Client) Plugin(ctx context.Context, name string) (*PluginAnswer, error) {
-	out := new(PluginAnswer)
+func (c *Client) Plugin(ctx context.Context, name string) (*plugin.Offer, error) {
+	out := new(plugin.Offer)
 	return out, c.Do(ctx, http.MethodGet, at("/v1/plugins", name), nil, out)
 }
 

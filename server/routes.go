@@ -163,26 +163,9 @@ func (s *Server) followTask(w http.ResponseWriter, req bunrouter.Request) error 
 	return s.json(w, http.StatusOK, FollowAnswer{Task: s.shown(t), Lines: nonNil(lines), Next: next})
 }
 
-// A PluginAnswer is a plugin's name in the registry and its description, or
-// why it has none.
-type PluginAnswer struct {
-	Name  string       `json:"name"`
-	Info  *plugin.Info `json:"info,omitempty"`
-	Error string       `json:"error,omitempty"`
-}
-
 func (s *Server) listPlugins(w http.ResponseWriter, req bunrouter.Request) error {
-	all := []PluginAnswer{}
-	for _, name := range s.plugins.Names() {
-		a := PluginAnswer{Name: name}
-		if info, err := s.plugins.Info(req.Context(), name); err != nil {
-			a.Error = s.explain(req.Request, err)
-		} else {
-			a.Info = &info
-		}
-		all = append(all, a)
-	}
-	return s.json(w, http.StatusOK, all)
+	explain := func(err error) string { return s.explain(req.Request, err) }
+	return s.json(w, http.StatusOK, plugin.Offers(req.Context(), s.plugins, explain))
 }
 
 func (s *Server) showPlugin(w http.ResponseWriter, req bunrouter.Request) error {
@@ -194,7 +177,7 @@ func (s *Server) showPlugin(w http.ResponseWriter, req bunrouter.Request) error 
 	if err != nil {
 		return err
 	}
-	return s.json(w, http.StatusOK, PluginAnswer{Name: name, Info: &info})
+	return s.json(w, http.StatusOK, plugin.Offer{Name: name, Info: &info})
 }
 
 func (s *Server) listRuns(w http.ResponseWriter, req bunrouter.Request) error {

@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"github.com/shieldhq/shield"
+	"github.com/shieldhq/shield/plugin"
 	"github.com/shieldhq/shield/plugin/plugintest"
-	"github.com/shieldhq/shield/server"
 )
 
 // TestTour takes one thing of each kind through its life.
@@ -486,7 +486,7 @@ func TestPlugins(t *testing.T) {
 	f.register("broken", brokenPlugin{})
 	all, err := f.client.Plugins(t.Context())
 	f.must(err)
-	i := slices.IndexFunc(all, func(p server.PluginAnswer) bool { return p.Name == "memory" })
+	i := slices.IndexFunc(all, func(p plugin.Offer) bool { return p.Name == "memory" })
 	if len(all) != 2 || i < 0 || all[i].Info == nil || all[i].Info.Version != "1.0.0" {
 		t.Errorf("plugins = %+v", all)
 	}

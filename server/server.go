@@ -26,8 +26,7 @@ import (
 
 // Plugins is what the server needs of a plugin registry.
 type Plugins interface {
-	Names() []string
-	Info(ctx context.Context, name string) (plugin.Info, error)
+	plugin.Describer
 	Resolve(ctx context.Context, name string, r plugin.Role, e shield.Endpoint) (shield.Endpoint, error)
 }
 

@@ -74,7 +74,7 @@ func (p *Plugin) instance(c *call, name string, rt rights) (*instance, error) {
 	wake := newSignal()
 	i := &instance{
 		ctx: c.ctx, name: name, op: c.op, rights: rt, wake: wake, next: firstHandle,
-		audit:  p.host.options.Audit,
+		audit:  p.audit,
 		diag:   calling.NewDiagnostics(c.request.Log, c.request.Secrets),
 		stdin:  newRing(blobRing, wake, newSignal()),
 		stdout: newRing(blobRing, newSignal(), wake),
@@ -91,6 +91,14 @@ func (p *Plugin) instance(c *call, name string, rt rights) (*instance, error) {
 		stdoutHandle: &stream{out: i.stdout},
 	}
 	return i, i.mount()
+}
+
+// audit passes on a use of what was not granted.
+func (p *Plugin) audit(e Event) {
+	if p.host.options.Audit != nil {
+		e.Digest = p.digest
+		p.host.options.Audit(e)
+	}
 }
 
 // feed copies the input to the guest. Only after io.EOF, and while nothing

@@ -99,6 +99,9 @@ func (o *openedFile) errno(err error) sys.Errno {
 	if errors.Is(err, os.ErrClosed) {
 		return sys.EBADF
 	}
+	if errors.Is(err, syscall.EFBIG) {
+		return sys.EINVAL // wazero knows no EFBIG, and EIO would blame the disk
+	}
 	return sys.UnwrapOSError(err)
 }
 

@@ -92,6 +92,11 @@ func build(name, out string) built {
 		cmd = exec.Command("clang", "--target=wasm32-wasi", "-O2", "-Wall", "-Werror", "-Itestdata", "-o", out, source)
 	default:
 		cmd = exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", out, "./"+source)
+		if _, err := os.Stat(filepath.Join(source, "go.mod")); err == nil {
+			if cmd, err = buildOwn(source, out); err != nil {
+				return built{nil, err, ""}
+			}
+		}
 		cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0")
 	}
 	text, err := cmd.CombinedOutput()
@@ -100,6 +105,24 @@ func build(name, out string) built {
 	}
 	module, err := os.ReadFile(out)
 	return built{module, err, ""}
+}
+
+// buildOwn builds a guest that is a Go module of its own, for what shield does
+// not link. Its go.mod is copied, since it follows that of shield, which the
+// build may have to write down.
+func buildOwn(source, out string) (*exec.Cmd, error) {
+	for from, to := range map[string]string{"go.mod": out + ".mod", "go.sum": out + ".sum"} {
+		b, err := os.ReadFile(filepath.Join(source, from))
+		if err == nil {
+			err = os.WriteFile(to, b, 0o600)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	cmd := exec.Command("go", "build", "-mod=mod", "-modfile="+out+".mod", "-trimpath", "-ldflags=-s -w", "-o", out, ".")
+	cmd.Dir = source
+	return cmd, nil
 }
 
 // debianRust is named in full, since another one may come first and lack the

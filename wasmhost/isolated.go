@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -29,6 +30,7 @@ type isolated struct {
 	*exec.Plugin
 	host   *Host
 	digest string
+	name   atomic.Pointer[string] // of the plugin, once that is known
 }
 
 var _ plugin.Opener = (*isolated)(nil)
@@ -54,14 +56,30 @@ func (h *Host) openIsolated(module []byte, name string, grant plugin.Grant) (plu
 	if err != nil {
 		return nil, err
 	}
-	p, err := exec.Open(program, &exec.Options{
+	p := &isolated{host: h, digest: "sha256:" + name}
+	opts := &exec.Options{
+		Name:        unnamed,
 		Args:        []string{isolatedCommand, "--module", file, "--cache", h.options.CacheDir, "--grant", string(text)},
 		InfoTimeout: h.options.InfoTimeout + compileTimeout,
-	})
+	}
+	if h.options.Audit != nil {
+		opts.Report = p.reports
+	}
+	p.Plugin, err = exec.Open(program, opts)
 	if err != nil {
 		return nil, err
 	}
-	return &isolated{p, h, "sha256:" + name}, nil
+	return p, nil
+}
+
+// unnamed is what a plugin is called that has not told its name.
+const unnamed = "plugin"
+
+func (p *isolated) calledName() string {
+	if name := p.name.Load(); name != nil {
+		return *name
+	}
+	return unnamed
 }
 
 // compileTimeout is for a child that finds no compiled module.
@@ -90,8 +108,25 @@ func (p *isolated) Info(ctx context.Context) (plugin.Info, error) {
 	info, err := p.Plugin.Info(ctx)
 	if err == nil {
 		info.Digest = p.digest
+		p.name.Store(&info.Name)
 	}
 	return info, err
+}
+
+// OpenTarget returns a target whose methods run the module.
+func (p *isolated) OpenTarget(ctx context.Context, e shield.Endpoint, log plugin.Log) (plugin.Target, error) {
+	if _, err := p.Info(ctx); err != nil {
+		return nil, err
+	}
+	return p.Plugin.OpenTarget(ctx, e, log)
+}
+
+// OpenStore returns a store whose methods run the module.
+func (p *isolated) OpenStore(ctx context.Context, e shield.Endpoint, log plugin.Log) (plugin.Store, error) {
+	if _, err := p.Info(ctx); err != nil {
+		return nil, err
+	}
+	return p.Plugin.OpenStore(ctx, e, log)
 }
 
 // RunIsolated runs one action of a module in this process and returns the
@@ -133,7 +168,7 @@ func openHere(ctx context.Context, file, dir, grant string) (plugin.Opener, erro
 	if err != nil {
 		return nil, err
 	}
-	h, err := New(ctx, &Options{CacheDir: dir, uninterruptible: true})
+	h, err := New(ctx, &Options{CacheDir: dir, Audit: reporter(os.Getenv), uninterruptible: true})
 	if err != nil {
 		return nil, err
 	}

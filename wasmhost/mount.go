@@ -24,6 +24,7 @@ type mount struct {
 	within   string // the folder of the grant that holds it
 	writable bool
 	owned    bool // owners, special modes and devices are allowed
+	looked   bool // the folder itself was opened, or tried to be
 
 	mu   sync.Mutex
 	root *os.Root // nil until the folder exists
@@ -181,10 +182,10 @@ func (m *mount) OpenFile(p string, flag sys.Oflag, perm fs.FileMode) (sys.File, 
 	if !m.writable && flag&writing != 0 {
 		return nil, sys.EROFS
 	}
-	if _, err := m.open(); err != nil && local(p) == "." {
-		// wazero ends the guest, when that looks at its folders, with any
-		// error but this. Using the folder tells the real one.
-		return nil, sys.ENOENT
+	first := !m.looked && local(p) == "."
+	m.looked = m.looked || first
+	if _, err := m.open(); err != nil && first {
+		return &absentFolder{m: m}, 0 // wazero asks first, before the guest can
 	}
 	var f sys.File
 	e := m.do(p, func(root *os.Root, p string) (err error) {

@@ -72,22 +72,14 @@ func (p *Plugin) ask(ctx context.Context) (plugin.Info, plugin.Capabilities, err
 // OpenTarget returns a target whose methods run the module. It is a
 // plugin.Tester or plugin.Validator only if the plugin declares the action.
 func (p *Plugin) OpenTarget(ctx context.Context, e shield.Endpoint, log plugin.Log) (plugin.Target, error) {
-	s, err := p.open(ctx, plugin.RoleTarget, e, log)
-	if err != nil {
-		return nil, err
-	}
-	return s.Target(), nil
+	return calling.OpenFunc(p.open).Target(ctx, e, log)
 }
 
 // OpenStore returns a store whose methods run the module. It is a
 // plugin.Lister, plugin.Tester or plugin.Validator only if the plugin
 // declares the action. Each of its calls is one instance.
 func (p *Plugin) OpenStore(ctx context.Context, e shield.Endpoint, log plugin.Log) (plugin.Store, error) {
-	s, err := p.open(ctx, plugin.RoleStore, e, log)
-	if err != nil {
-		return nil, err
-	}
-	return s.Store(), nil
+	return calling.OpenFunc(p.open).Store(ctx, e, log)
 }
 
 func (p *Plugin) open(ctx context.Context, r plugin.Role, e shield.Endpoint, log plugin.Log) (*calling.Session, error) {

@@ -53,7 +53,8 @@ type Options struct {
 
 // An Event is a use of something that was not granted.
 type Event struct {
-	Plugin     string // its name
+	Plugin     string // its name, as it says itself
+	Digest     string // of its module, "sha256:" and hexadecimal digits
 	Op         string // the call
 	Capability string // "tcp", "http", "read", "write", "own" or "exec"
 	Text       string // what was tried, in words

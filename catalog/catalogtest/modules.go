@@ -35,6 +35,7 @@ func testModules(t *testing.T, open func(t testing.TB) shield.Catalog) {
 	if err != nil || string(all[0].Grant) != `{"tcp":["*:5432"]}` || string(all[1].Grant) != string(all[0].Grant) {
 		t.Errorf("after a grant: %+v, %v", all, err)
 	}
+	testModuleInTask(t, f, two)
 	if err := f.RemoveModule(f.ctx, two.Name, two.Digest); err != nil {
 		t.Errorf("removing one that nothing needs: %v", err)
 	}
@@ -43,6 +44,18 @@ func testModules(t *testing.T, open func(t testing.TB) shield.Catalog) {
 		t.Errorf("removing the last one that targets use: %v, want InUse", err)
 	}
 	testModuleErrors(t, f)
+}
+
+// testModuleInTask checks that a module outlives the tasks of its plugin: one
+// may have begun with it, and be about to make an archive that needs it.
+func testModuleInTask(t *testing.T, f *fixture, m *shield.Module) {
+	f.addTask()
+	task, lease := f.claim(epoch())
+	err := f.RemoveModule(f.ctx, m.Name, m.Digest)
+	if !errors.Is(err, shield.InUse) || !strings.Contains(err.Error(), "1 running task") {
+		t.Errorf("removing one that a running task may use: %v, want InUse", err)
+	}
+	must(t, f.FinishTask(f.ctx, task.UUID, lease, shield.Outcome{Status: shield.TaskFailed, StoppedAt: epoch(), Error: "x"}))
 }
 
 func testModuleErrors(t *testing.T, f *fixture) {

@@ -7,10 +7,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -18,6 +16,7 @@ import (
 	"github.com/shieldhq/shield"
 	"github.com/shieldhq/shield/agent"
 	"github.com/shieldhq/shield/daemon"
+	"github.com/shieldhq/shield/internal/endpointarg"
 	"github.com/shieldhq/shield/internal/version"
 	"github.com/shieldhq/shield/plugin"
 )
@@ -69,7 +68,7 @@ type pluginsCmd struct{}
 func (*pluginsCmd) Run(ctx context.Context, r *plugin.Registry) error {
 	enc := json.NewEncoder(os.Stdout)
 	enc.SetIndent("", "  ")
-	return enc.Encode(agent.Offers(ctx, r))
+	return enc.Encode(plugin.Offers(ctx, r, error.Error))
 }
 
 type checkCmd struct {
@@ -79,18 +78,7 @@ type checkCmd struct {
 }
 
 func (c *checkCmd) Run(ctx context.Context, r *plugin.Registry) error {
-	data := []byte(c.Endpoint)
-	var err error
-	switch {
-	case c.Endpoint == "-":
-		data, err = io.ReadAll(io.LimitReader(os.Stdin, shield.EndpointLimit+1))
-	case strings.HasPrefix(c.Endpoint, "@"):
-		data, err = os.ReadFile(c.Endpoint[1:])
-	}
-	if err != nil {
-		return shield.FieldErrorf("endpoint", "%v", err)
-	}
-	e, err := shield.ParseEndpoint(data)
+	e, err := endpointarg.Read(c.Endpoint, os.Stdin)
 	if err != nil {
 		return err
 	}

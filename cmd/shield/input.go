@@ -2,30 +2,17 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"math"
-	"os"
 	"strconv"
-	"strings"
 
 	"github.com/shieldhq/shield"
+	"github.com/shieldhq/shield/internal/endpointarg"
 )
 
 // endpoint reads an endpoint given as JSON, as @FILE, or as - for standard
 // input.
 func (e *env) endpoint(text string) (shield.Endpoint, error) {
-	data := []byte(text)
-	var err error
-	switch {
-	case text == "-":
-		data, err = io.ReadAll(io.LimitReader(e.in, shield.EndpointLimit+1))
-	case strings.HasPrefix(text, "@"):
-		data, err = os.ReadFile(text[1:])
-	}
-	if err != nil {
-		return nil, shield.FieldErrorf("endpoint", "%v", err)
-	}
-	return shield.ParseEndpoint(data)
+	return endpointarg.Read(text, e.in)
 }
 
 var expiryUnits = map[byte]int64{'s': 1, 'm': 60, 'h': 3600, 'd': 86400, 'w': 7 * 86400, 'y': 365 * 86400}

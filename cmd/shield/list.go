@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/shieldhq/shield"
+	"github.com/shieldhq/shield/plugin"
 	"github.com/shieldhq/shield/server"
 )
 
@@ -23,6 +24,7 @@ type listCmd struct {
 	Tasks    listTasks    `cmd:"" aliases:"task" help:"List tasks that have not ended."`
 	Runs     listRuns     `cmd:"" aliases:"run" help:"List expected runs of jobs."`
 	Plugins  listPlugins  `cmd:"" aliases:"plugin" help:"List plugins."`
+	Events   listEvents   `cmd:"" aliases:"event" help:"List what happened, the newest first: what plugins tried beyond their grants, too."`
 }
 
 // usage filters things by whether a job refers to them.
@@ -189,6 +191,21 @@ func (c *listRuns) Run(e *env) error {
 	return printList(e, runs, runView(names), "runs that match")
 }
 
+type listEvents struct {
+	After  string `help:"Only those on or after a day." placeholder:"YYYYMMDD"`
+	Before string `help:"Only those before a day." placeholder:"YYYYMMDD"`
+	Limit  int    `help:"At most so many, the newest." default:"50"`
+}
+
+func (c *listEvents) Run(e *env) error {
+	q := with(with(url.Values{"limit": {strconv.Itoa(c.Limit)}}, "after", c.After), "before", c.Before)
+	events, err := e.client.Events(e.ctx, q)
+	if err != nil {
+		return err
+	}
+	return printList(e, events, eventView, "events that match")
+}
+
 type listPlugins struct{}
 
 func (c *listPlugins) Run(e *env) error {
@@ -196,7 +213,7 @@ func (c *listPlugins) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	refs := make([]*server.PluginAnswer, len(all))
+	refs := make([]*plugin.Offer, len(all))
 	for i := range all {
 		refs[i] = &all[i]
 	}

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/shieldhq/shield"
-	"github.com/shieldhq/shield/server"
+	"github.com/shieldhq/shield/plugin"
 )
 
 // A view says how one kind of thing is shown.
@@ -115,15 +115,22 @@ func runView(jobs map[string]string) view[shield.Run] {
 	}
 }
 
-var pluginView = view[server.PluginAnswer]{
+var eventView = view[shield.Event]{
+	kind: "event", columns: []string{"at", "kind", "subject", "message"},
+	row: func(v *shield.Event) []string {
+		return []string{moment(v.At), string(v.Kind), dash(v.Subject), v.Message}
+	},
+}
+
+var pluginView = view[plugin.Offer]{
 	kind: "plugin", columns: []string{"name", "version", "target", "store", "summary"},
-	row: func(p *server.PluginAnswer) []string {
+	row: func(p *plugin.Offer) []string {
 		if p.Info == nil {
 			return []string{p.Name, "-", "-", "-", p.Error}
 		}
 		return []string{p.Name, p.Info.Version, p.Info.Features.Target, p.Info.Features.Store, p.Info.Summary}
 	},
-	more: func(p *server.PluginAnswer) [][2]string {
+	more: func(p *plugin.Offer) [][2]string {
 		var lines [][2]string
 		if p.Info == nil {
 			return nil

@@ -96,6 +96,27 @@ func Open(c Carrier, info plugin.Info, r plugin.Role, e shield.Endpoint, log plu
 	return &Session{Carrier: c, Info: info, Role: r, Endpoint: e, Secrets: secrets, Log: log}, nil
 }
 
+// An OpenFunc opens a session of a carrier in a role.
+type OpenFunc func(ctx context.Context, r plugin.Role, e shield.Endpoint, log plugin.Log) (*Session, error)
+
+// Target opens a target.
+func (open OpenFunc) Target(ctx context.Context, e shield.Endpoint, log plugin.Log) (plugin.Target, error) {
+	s, err := open(ctx, plugin.RoleTarget, e, log)
+	if err != nil {
+		return nil, err
+	}
+	return s.Target(), nil
+}
+
+// Store opens a store.
+func (open OpenFunc) Store(ctx context.Context, e shield.Endpoint, log plugin.Log) (plugin.Store, error) {
+	s, err := open(ctx, plugin.RoleStore, e, log)
+	if err != nil {
+		return nil, err
+	}
+	return s.Store(), nil
+}
+
 // Delivery returns how the plugin wants its endpoint.
 func (s *Session) Delivery() plugin.Delivery {
 	if s.Info.Endpoint == "" {

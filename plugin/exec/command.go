@@ -2,7 +2,6 @@ package exec
 
 import (
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/shieldhq/shield/internal/calling"
@@ -13,7 +12,7 @@ import (
 type command struct{ *calling.Request }
 
 // op names a call in errors: the program and the action.
-func (p *Plugin) op(a plugin.Action) string { return filepath.Base(p.path) + " " + string(a) }
+func (p *Plugin) op(a plugin.Action) string { return p.options.Name + " " + string(a) }
 
 func (c *command) argv(path string, leading []string) []string {
 	argv := append(append([]string{path}, leading...), string(c.Action))

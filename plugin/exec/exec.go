@@ -15,8 +15,10 @@
 package exec
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -28,6 +30,8 @@ import (
 
 // Options are the settings of an executable plugin. The zero value is good.
 type Options struct {
+	// Name is what errors call the plugin; empty means the name of its file.
+	Name string
 	// Args are given to the program before the action.
 	Args []string
 	// Env is added to the environment of every call, as "NAME=value". Without
@@ -41,6 +45,12 @@ type Options struct {
 	// RefuseArgvSecrets refuses endpoints with secrets to plugins that want
 	// their endpoint on the command line, which every process list shows.
 	RefuseArgvSecrets bool
+	// Report takes what a call writes to one more file descriptor, whose
+	// number is in SHIELD_REPORT_FD. It runs beside the call, which ends after
+	// it, but how the call ends does not depend on it: what it leaves is read
+	// and dropped, so that the plugin never waits. Without it there is no such
+	// descriptor.
+	Report func(a plugin.Action, r io.Reader)
 }
 
 // Plugin is an executable file, opened as a plugin. It is safe for
@@ -76,6 +86,7 @@ func Open(path string, opts *Options) (*Plugin, error) {
 		return nil, shield.Errorf(shield.PluginFailed, "plugin", "%s: %w", path, err)
 	}
 	p.path = absolute
+	p.options.Name = cmp.Or(p.options.Name, filepath.Base(absolute))
 	_, err = p.stat()
 	return p, err
 }
@@ -104,22 +115,14 @@ func (p *Plugin) stat() (os.FileInfo, error) {
 // OpenTarget returns a target whose methods run the plugin. It is a
 // plugin.Tester or plugin.Validator only if the plugin declares the action.
 func (p *Plugin) OpenTarget(ctx context.Context, e shield.Endpoint, log plugin.Log) (plugin.Target, error) {
-	s, err := p.open(ctx, plugin.RoleTarget, e, log)
-	if err != nil {
-		return nil, err
-	}
-	return s.Target(), nil
+	return calling.OpenFunc(p.open).Target(ctx, e, log)
 }
 
 // OpenStore returns a store whose methods run the plugin. It is a
 // plugin.Lister, plugin.Tester or plugin.Validator only if the plugin
 // declares the action. Each of its calls is one process.
 func (p *Plugin) OpenStore(ctx context.Context, e shield.Endpoint, log plugin.Log) (plugin.Store, error) {
-	s, err := p.open(ctx, plugin.RoleStore, e, log)
-	if err != nil {
-		return nil, err
-	}
-	return s.Store(), nil
+	return calling.OpenFunc(p.open).Store(ctx, e, log)
 }
 
 func (p *Plugin) open(ctx context.Context, r plugin.Role, e shield.Endpoint, log plugin.Log) (*calling.Session, error) {

@@ -68,12 +68,14 @@ func (p *process) end() {
 	p.unwatch()
 	p.settle(p.in.settled(), readerPatience)
 	p.settle(p.diagDone, stragglers)
+	p.settle(p.reports.over(), stragglers)
 	p.settle(drained, stragglers)
 	p.closeInput()
 	_ = p.out.Close()
 	_ = p.diagPipe.Close()
 	<-drained
 	<-p.diagDone
+	p.reports.close()
 	p.reap()
 	err := p.judge(unread)
 	p.cleanDir()

@@ -3,6 +3,7 @@ package exec
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"runtime"
@@ -33,6 +34,7 @@ type process struct {
 	diag     *calling.Diagnostics
 	diagPipe *os.File
 	diagDone chan struct{}
+	reports  *reports      // nil if none are wanted
 	children []*os.File    // ends that the plugin holds
 	exited   chan struct{} // closed when the leader has ended
 	ended    chan struct{} // closed when all is over and err is final
@@ -68,6 +70,7 @@ func (p *Plugin) Start(ctx context.Context, r *calling.Request) (calling.Call, e
 		return nil, p.startError(op, err)
 	}
 	go pr.readDiagnostics()
+	pr.reports.run(r.Action, p.options.Report)
 	pr.unwatch = context.AfterFunc(ctx, func() { pr.Stop(calling.ContextError(ctx, op)) })
 	if pr.in != nil {
 		go pr.in.run(ctx, pr)
@@ -105,8 +108,17 @@ func (p *process) prepare(pl *Plugin) (err error) {
 		p.children = append(p.children, f)
 		files = append(files, f)
 	}
+	env := p.cmd.environ(p.dir, &pl.options)
+	if pl.options.Report != nil {
+		w, err := p.prepareReports()
+		if err != nil {
+			return err
+		}
+		env = append(env, fmt.Sprintf("SHIELD_REPORT_FD=%d", len(files)))
+		files = append(files, w)
+	}
 	p.argv = p.cmd.argv(pl.path, pl.options.Args)
-	p.attr = &os.ProcAttr{Dir: p.dir, Env: p.cmd.environ(p.dir, &pl.options), Files: files, Sys: attributes()}
+	p.attr = &os.ProcAttr{Dir: p.dir, Env: env, Files: files, Sys: attributes()}
 	return nil
 }
 
@@ -144,6 +156,9 @@ func (p *process) discard() {
 	}
 	if p.diagPipe != nil {
 		_ = p.diagPipe.Close()
+	}
+	if p.reports != nil {
+		_ = p.reports.pipe.Close()
 	}
 	_ = os.RemoveAll(p.dir)
 }

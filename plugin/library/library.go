@@ -38,7 +38,7 @@ type Library struct {
 	registry *plugin.Registry
 	own      []string // names of plugins that are no modules, which stay what they are
 
-	mu      sync.Mutex // held while the set of modules changes
+	mu      sync.Mutex // held while the set of modules or their files changes
 	pending sync.WaitGroup
 	// turn is held by the one that compiles in the background.
 	turn chan struct{}
@@ -113,12 +113,15 @@ func digestOf(module []byte) string {
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
+// newPrefix begins the names of files that are not whole yet.
+const newPrefix = ".new-"
+
 // keep stores a module durably.
 func (l *Library) keep(digest string, module []byte) error {
 	if have, err := os.ReadFile(l.path(digest)); err == nil && digestOf(have) == digest {
 		return nil
 	}
-	f, err := os.CreateTemp(l.dir, ".new-*")
+	f, err := os.CreateTemp(l.dir, newPrefix+"*")
 	if err != nil {
 		return err
 	}
@@ -413,13 +416,12 @@ func (l *Library) remove(ctx context.Context, m *shield.Module) error {
 		return err
 	}
 	l.registry.Remove(m.Name, m.Digest)
-	if err := os.Remove(l.path(m.Digest)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return shield.Errorf(shield.Internal, "plugin", "%w", err)
-	}
-	return nil
+	return l.dropFiles(ctx)
 }
 
-// Sweep removes the versions that are not current and that no archive needs.
+// Sweep removes the versions that are not current and that nothing needs any
+// more: neither an archive, nor a task that runs and may have begun with it.
+// It also removes files that a crash has left behind.
 func (l *Library) Sweep(ctx context.Context) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -433,6 +435,32 @@ func (l *Library) Sweep(ctx context.Context) error {
 		}
 		if err := l.remove(ctx, m); err != nil && !errors.Is(err, shield.InUse) {
 			return err
+		}
+	}
+	return l.dropFiles(ctx)
+}
+
+// dropFiles removes the files that are no module's. One module may be
+// installed under several names.
+func (l *Library) dropFiles(ctx context.Context) error {
+	all, err := l.records.Modules(ctx)
+	if err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(l.dir)
+	if err != nil {
+		return shield.Errorf(shield.Internal, "plugin", "%w", err)
+	}
+	for _, e := range entries {
+		digest, isModule := strings.CutSuffix(e.Name(), ".wasm")
+		if !isModule && !strings.HasPrefix(e.Name(), newPrefix) {
+			continue // not ours
+		}
+		if slices.ContainsFunc(all, func(m *shield.Module) bool { return m.Digest == "sha256:"+digest }) {
+			continue
+		}
+		if err := os.Remove(filepath.Join(l.dir, e.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return shield.Errorf(shield.Internal, "plugin", "%w", err)
 		}
 	}
 	return nil

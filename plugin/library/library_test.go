@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -166,19 +167,20 @@ func TestOldVersionsStayWhileNeeded(t *testing.T) {
 // addArchive lets there be an archive that a module made.
 func (f *fixture) addArchive(m *shield.Module) {
 	f.t.Helper()
+	target, store := f.nouns()
+	now := time.Now()
+	claimed := f.claim(target, store)
+	a := &shield.Archive{UUID: claimed.Archive, Key: "k", Status: shield.ArchiveValid, Plugin: "db", PluginDigest: m.Digest, TakenAt: now, ExpiresAt: now.Add(1e12)}
+	f.finish(claimed, shield.Outcome{Status: shield.TaskDone, StoppedAt: now, Archive: a})
+}
+
+// claim begins a backup of the plugin.
+func (f *fixture) claim(target *shield.Target, store *shield.Store) *shield.Task {
+	f.t.Helper()
 	ctx := f.t.Context()
-	meta := shield.Meta{Name: "x"}
-	endpoint := shield.Endpoint(`{"name":"x"}`)
-	target := &shield.Target{Meta: meta, Plugin: "db", Endpoint: endpoint}
-	store := &shield.Store{Meta: meta, Plugin: "other", Endpoint: endpoint}
-	for _, err := range []error{f.catalog.CreateTarget(ctx, target), f.catalog.CreateStore(ctx, store)} {
-		if err != nil {
-			f.t.Fatal(err)
-		}
-	}
 	task := &shield.Task{
 		Op: shield.OpBackup, Archive: "6f6f6f6f-6f6f-4f6f-8f6f-6f6f6f6f6f6f", Key: "k", Retention: 10, Target: target.UUID, Store: store.UUID,
-		TargetPlugin: "db", TargetEndpoint: endpoint, StorePlugin: "other", StoreEndpoint: endpoint,
+		TargetPlugin: "db", TargetEndpoint: target.Endpoint, StorePlugin: "other", StoreEndpoint: store.Endpoint,
 	}
 	if err := f.catalog.CreateTask(ctx, task); err != nil {
 		f.t.Fatal(err)
@@ -188,11 +190,29 @@ func (f *fixture) addArchive(m *shield.Module) {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	a := &shield.Archive{UUID: task.Archive, Key: "k", Status: shield.ArchiveValid, Plugin: "db", PluginDigest: m.Digest, TakenAt: now, ExpiresAt: now.Add(1e12)}
+	return claimed
+}
+
+func (f *fixture) finish(claimed *shield.Task, o shield.Outcome) {
+	f.t.Helper()
 	lease := shield.Lease{Owner: "o", Epoch: claimed.LeaseEpoch}
-	if err := f.catalog.FinishTask(ctx, task.UUID, lease, shield.Outcome{Status: shield.TaskDone, StoppedAt: now, Archive: a}); err != nil {
+	if err := f.catalog.FinishTask(f.t.Context(), claimed.UUID, lease, o); err != nil {
 		f.t.Fatal(err)
 	}
+}
+
+// nouns makes a target of the plugin and a store.
+func (f *fixture) nouns() (*shield.Target, *shield.Store) {
+	f.t.Helper()
+	ctx, meta, endpoint := f.t.Context(), shield.Meta{Name: "x"}, shield.Endpoint(`{"name":"x"}`)
+	target := &shield.Target{Meta: meta, Plugin: "db", Endpoint: endpoint}
+	store := &shield.Store{Meta: meta, Plugin: "other", Endpoint: endpoint}
+	for _, err := range []error{f.catalog.CreateTarget(ctx, target), f.catalog.CreateStore(ctx, store)} {
+		if err != nil {
+			f.t.Fatal(err)
+		}
+	}
+	return target, store
 }
 
 func TestSweepAndRemove(t *testing.T) {
@@ -215,6 +235,100 @@ func TestSweepAndRemove(t *testing.T) {
 	}
 	if err := f.Remove(ctx, "db"); !errors.Is(err, shield.NotFound) {
 		t.Errorf("removing it twice: %v, want NotFound", err)
+	}
+}
+
+// A backup that began with a version that was replaced meanwhile ends with an
+// archive that needs it.
+func TestSweepSparesRunningTasks(t *testing.T) {
+	f := newFixture(t)
+	ctx := t.Context()
+	one := f.install(module(t, "1", asks))
+	task := f.claim(f.nouns())
+	f.install(module(t, "2", asks))
+	kept := func() bool {
+		t.Helper()
+		if err := f.Sweep(ctx); err != nil {
+			t.Fatal(err)
+		}
+		_, info, err := f.registry.OpenTargetVersion(ctx, "db", one.Digest, shield.Endpoint(`{"name":"x"}`), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.Digest == one.Digest
+	}
+	if !kept() {
+		t.Error("a version was removed while a task ran that may use it")
+	}
+	now := time.Now()
+	f.finish(task, shield.Outcome{Status: shield.TaskFailed, StoppedAt: now, Error: "x"})
+	if kept() {
+		t.Error("a version that nothing needs was kept")
+	}
+}
+
+func TestSweepFiles(t *testing.T) {
+	f := newFixture(t)
+	ctx := t.Context()
+	one := module(t, "1", asks)
+	f.install(one)
+	p, err := f.Inspect(ctx, "second", one)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Install(ctx, "second", one, p.Digest); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{".new-123", strings.Repeat("0", 64) + ".wasm", "README"} {
+		if err := os.WriteFile(filepath.Join(f.dir, "plugins", name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := f.Remove(ctx, "db"); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Sweep(ctx); err != nil {
+		t.Fatal(err)
+	}
+	f.reopen()
+	if _, _, err := f.registry.OpenStore(ctx, "second", shield.Endpoint(`{"name":"x"}`), nil); err != nil {
+		t.Errorf("a module that has another name as well: %v", err)
+	}
+	files, err := os.ReadDir(filepath.Join(f.dir, "plugins"))
+	if err != nil || len(files) != 2 {
+		t.Errorf("after a sweep there are %v, %v, want the module and what is not ours", files, err)
+	}
+}
+
+// Sweeping and installing at once leaves what is installed usable.
+func TestSweepWhileInstalling(t *testing.T) {
+	f := newFixture(t)
+	ctx := t.Context()
+	stop := make(chan struct{})
+	done := make(chan error, 1)
+	go func() {
+		for {
+			select {
+			case <-stop:
+				done <- nil
+				return
+			default:
+			}
+			if err := f.Sweep(ctx); err != nil {
+				done <- err
+				return
+			}
+		}
+	}()
+	for n := range 20 {
+		f.install(module(t, strconv.Itoa(n), asks))
+		if _, info, err := f.registry.OpenStore(ctx, "db", shield.Endpoint(`{"name":"x"}`), nil); err != nil || info.Version != strconv.Itoa(n) {
+			t.Fatalf("after installing version %d: version %q, %v", n, info.Version, err)
+		}
+	}
+	close(stop)
+	if err := <-done; err != nil {
+		t.Error(err)
 	}
 }
 

@@ -101,7 +101,8 @@ func TestBuilds(t *testing.T) {
 }
 
 // TestPortable runs the tests that hold everywhere against the source for
-// systems other than Linux, which works on os.Root.
+// systems other than Linux, which works on os.Root: natively, and the module in
+// the sandbox of a host that has no file service.
 func TestPortable(t *testing.T) {
 	t.Parallel()
 	skipSandboxed(t)
@@ -109,8 +110,16 @@ func TestPortable(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a build")
 	}
-	cmd := exec.Command("go", "test", "-tags", "portable", "-short", "-count=1", ".")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Errorf("%v\n%s", err, out)
+	for name, env := range map[string]string{"native": "", "sandbox without the file service": "FS_TEST_SANDBOX=1"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cmd := exec.Command("go", "test", "-tags", "portable", "-short", "-count=1", ".")
+			if env != "" {
+				cmd.Env = append(os.Environ(), env)
+			}
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Errorf("%v\n%s", err, out)
+			}
+		})
 	}
 }

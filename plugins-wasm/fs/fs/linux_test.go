@@ -20,6 +20,9 @@ import (
 	"github.com/shieldhq/shield/plugins-wasm/fs/fstest"
 )
 
+// portable is whether this is the source for systems other than Linux.
+const portable = false
+
 func same(t testing.TB, a, b string) { mustEqual(t, a, b) }
 
 func TestEverythingIsRestored(t *testing.T) {

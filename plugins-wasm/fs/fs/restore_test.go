@@ -156,7 +156,7 @@ func TestRestoreOfRepeatedNames(t *testing.T) {
 	headers = append(headers, tar.Header{Typeflag: tar.TypeDir, Name: "d/", Mode: 0o700}, tar.Header{Typeflag: tar.TypeDir, Name: "d", Mode: 0o750})
 	mustRestore(t, to, makeTar(t, headers...))
 	wantFile(t, filepath.Join(to, "same"), strings.Repeat("x", 200))
-	if info, err := os.Stat(filepath.Join(to, "d")); err != nil || info.Mode().Perm() != 0o750 {
+	if info, err := os.Stat(filepath.Join(to, "d")); err != nil || !onWASI() && info.Mode().Perm() != 0o750 {
 		t.Errorf("the last entry does not count: %v, %v", info.Mode(), err)
 	}
 }

@@ -8,6 +8,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+// portable is whether this is the source for systems other than Linux.
+const portable = true
+
 // same compares what the portable source keeps.
 func same(t testing.TB, a, b string) {
 	t.Helper()

@@ -93,6 +93,11 @@ func skipSandboxed(t testing.TB) {
 	}
 }
 
+// onWASI reports whether the module is tested on a host without the file
+// service. It cannot set modes there, and a guest that is stopped leaves behind
+// what it has begun, until a purge.
+func onWASI() bool { return portable && os.Getenv(inSandbox) != "" }
+
 // sandboxed returns the module of the plugin, granted what it asks for.
 func sandboxed(t testing.TB) plugin.Opener {
 	t.Helper()

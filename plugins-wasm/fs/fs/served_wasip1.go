@@ -3,6 +3,7 @@ package fs
 import (
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -81,11 +82,24 @@ func openBase(path string) (*dir, error) {
 	return newDir(d, nil)
 }
 
+// makeShown makes a folder that WASI shows. The host makes those above it,
+// which it does not.
+func makeShown(path string, mode os.FileMode) error {
+	info, err := os.Stat(path)
+	switch {
+	case err == nil && !info.IsDir():
+		return errNotDir
+	case errors.Is(err, fs.ErrNotExist):
+		return os.Mkdir(path, mode)
+	}
+	return err
+}
+
 // makeBase makes the base directory with all above it, unless it is there.
 func makeBase(path string, mode uint32) error {
 	f, err := pdk.OpenFolder(path)
 	if errors.Is(err, syscall.ENOSYS) {
-		return os.MkdirAll(path, os.FileMode(mode))
+		return makeShown(path, os.FileMode(mode))
 	}
 	if err != nil {
 		return err

@@ -9,4 +9,6 @@ import (
 
 func subject(testing.TB) plugin.Opener { return fs.Plugin() }
 
+func onWASI() bool { return true }
+
 func skipSandboxed(testing.TB) {}
