@@ -178,13 +178,18 @@ func (c *cursor) value(u unit) (int, error) {
 	if word == "" || !isLetter(word[0]) || u.names == nil {
 		return c.number(u)
 	}
+	var short []string
 	for i, name := range u.names {
-		if word == name || word == name[:3] {
-			c.pos += len(word)
-			return u.low + i, nil
+		// Cron's friL is Friday and an L.
+		for _, w := range []string{word, strings.TrimSuffix(word, "l")} {
+			if w == name || w == name[:3] {
+				c.pos += len(w)
+				return u.low + i, nil
+			}
 		}
+		short = append(short, name[:3])
 	}
-	return 0, c.unknown(fmt.Sprintf("a %s was expected: %s, or names like %s", u.name, u.wanted(), u.names[0][:3]), u.names...)
+	return 0, c.unknown(fmt.Sprintf("a %s was expected: %s, or names like %s", u.name, u.wanted(), short[0]), append(short, u.names...)...)
 }
 
 // An item is one element of a list: a value, a range or all, with a step.

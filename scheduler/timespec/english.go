@@ -86,7 +86,7 @@ func (c *cursor) everySo() (Spec, error) {
 		return Spec{}, c.errorf(format, args...)
 	}
 	switch {
-	case c.accept("minutes", "minute", "mins", "min"):
+	case c.accept("minutes", "minute"), !strings.HasPrefix(c.rest(), "minu") && c.accept("mins", "min"):
 		if n < 1 {
 			return back("number %d: numbers of minutes run 1 to %d", n, minutesDay)
 		}

@@ -160,24 +160,3 @@ func TestNextAdvances(t *testing.T) {
 		}
 	}
 }
-
-func FuzzParse(f *testing.F) {
-	for _, s := range []string{"every 5 minutes", "daily 4:30 pm", "mon, tue and wed 6am", "hourly at h:5", "every"} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		s, err := timespec.Parse(text)
-		if err != nil {
-			if !errors.Is(err, shield.Invalid) {
-				t.Fatalf("%q: %v is not Invalid", text, err)
-			}
-			return
-		}
-		if again, err := timespec.Parse(s.String()); err != nil || again != s {
-			t.Fatalf("%q: canonical %q parses to %v, %v", text, s, again, err)
-		}
-		if now := time.Unix(1_750_000_000, 0); !s.Next(now, time.UTC).After(now) {
-			t.Fatalf("%q does not advance", text)
-		}
-	})
-}
