@@ -52,7 +52,7 @@ var allowed = map[string][]string{
 	"internal/shieldtest":        {},
 	"internal/version":           {},
 	"cmd/shieldd":                {"", "daemon", "internal/version", "wasmhost"},
-	"cmd/shield":                 {"", "internal/version", "plugin", "plugin/exec", "plugin/plugintest", "server", "wasmhost"},
+	"cmd/shield":                 {"", "internal/version", "plugin", "plugin/exec", "plugin/plugintest", "scheduler/timespec", "server", "wasmhost"},
 	"cmd/shield-agent":           {"*"},
 	"cmd/shield-schema":          {"catalog", "internal/version"},
 	"examples/target-go":         {"", "plugin", "plugin/pdk"},

@@ -56,6 +56,13 @@ var scheduleView = view[shield.Schedule]{
 		return []string{s.Name, s.Timespec, cmp.Or(s.Timezone, "UTC"), s.Summary}
 	},
 	uuid: metaUUID(func(s *shield.Schedule) *shield.Meta { return &s.Meta }),
+	more: func(s *shield.Schedule) [][2]string {
+		lines := [][2]string{{"jitter", jitter(s.Jitter)}, {"catch up", cmp.Or(s.CatchUp, shield.CatchUpOne)}}
+		for _, w := range s.Blackout {
+			lines = append(lines, [2]string{"blackout", w})
+		}
+		return lines
+	},
 }
 
 var policyView = view[shield.Policy]{
@@ -184,6 +191,13 @@ func keep(seconds int64) string {
 		}
 	}
 	return fmt.Sprintf("%ds", seconds)
+}
+
+func jitter(seconds int64) string {
+	if seconds == 0 {
+		return "none"
+	}
+	return "below " + keep(seconds)
 }
 
 func timeout(seconds int64) string {

@@ -18,8 +18,10 @@ type Schedule struct {
 	CatchUp bool
 }
 
-// EveryMinute is the schedule that stands for all others in development.
-var EveryMinute = Schedule{Spec: gridSpec(1, 0), Location: time.UTC, CatchUp: true}
+// EveryMinute returns the schedule that stands for all others in development.
+func EveryMinute() *Schedule {
+	return &Schedule{Spec: gridSpec(1, 0), Location: time.UTC, CatchUp: true}
+}
 
 // New makes a schedule ready. It returns Invalid, with the field that is
 // wrong: timespec, timezone or blackout.
