@@ -3,6 +3,7 @@ package timespec_test
 import (
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 	_ "time/tzdata"
@@ -11,12 +12,19 @@ import (
 	"github.com/shieldhq/shield/scheduler/timespec"
 )
 
+// zones keeps what zone has loaded: loading takes longer than what is tested.
+var zones sync.Map
+
 func zone(t *testing.T, name string) *time.Location {
 	t.Helper()
+	if loc, ok := zones.Load(name); ok {
+		return loc.(*time.Location)
+	}
 	loc, err := time.LoadLocation(name)
 	if err != nil {
 		t.Fatal(err)
 	}
+	zones.Store(name, loc)
 	return loc
 }
 
