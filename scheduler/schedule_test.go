@@ -24,7 +24,9 @@ func (w *world) reschedule(change func(*shield.Schedule)) {
 func TestBlackoutIsSkipped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, "every 60 minutes")
-		w.reschedule(func(s *shield.Schedule) { s.Blackout = []string{"22:00 to 2:00", "saturdays 10:00 to 12:00", "sundays"} })
+		w.reschedule(func(s *shield.Schedule) {
+			s.Blackout = []string{"22:00 to 2:00", "saturdays 10:00 to 12:00", "sundays"}
+		})
 		w.start(scheduler.Options{})
 		defer w.stop()
 		time.Sleep(25*time.Hour + time.Minute)

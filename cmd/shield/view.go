@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/shieldhq/shield"
+	"github.com/shieldhq/shield/scheduler/timespec"
 	"github.com/shieldhq/shield/server"
 )
 
@@ -53,7 +54,7 @@ var storeView = view[shield.Store]{
 var scheduleView = view[shield.Schedule]{
 	kind: "schedule", columns: []string{"name", "timespec", "timezone", "summary"},
 	row: func(s *shield.Schedule) []string {
-		return []string{s.Name, s.Timespec, cmp.Or(s.Timezone, "UTC"), s.Summary}
+		return []string{s.Name, s.Timespec, zoneName(s), s.Summary}
 	},
 	uuid: metaUUID(func(s *shield.Schedule) *shield.Meta { return &s.Meta }),
 	more: func(s *shield.Schedule) [][2]string {
@@ -191,6 +192,12 @@ func keep(seconds int64) string {
 		}
 	}
 	return fmt.Sprintf("%ds", seconds)
+}
+
+// zoneName is the zone that a schedule goes by, which its timespec can name.
+func zoneName(s *shield.Schedule) string {
+	spec, _ := timespec.Parse(s.Timespec) // by a newer daemon, for what is wrong here
+	return cmp.Or(s.Timezone, spec.Zone(), "UTC")
 }
 
 func jitter(seconds int64) string {
