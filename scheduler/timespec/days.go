@@ -10,8 +10,6 @@ type weekdays uint8
 
 const allWeekdays weekdays = 1<<7 - 1
 
-func (w weekdays) has(d time.Weekday) bool { return w&(1<<d) != 0 }
-
 // Years can be named from firstYear on.
 const (
 	firstYear = 1970

@@ -122,12 +122,19 @@ func TestJitter(t *testing.T) {
 	}
 }
 
+// slow is set where the race detector is on: it makes the evaluator, which
+// shares nothing, ten times slower.
+var slow = false
+
 // TestTenYears lets a virtual clock run through ten years of 10,000
 // schedules, with all their zones and jitter, and counts their runs.
 func TestTenYears(t *testing.T) {
 	n := 10_000
-	if testing.Short() {
+	switch {
+	case testing.Short():
 		n = 300
+	case slow:
+		n = 2_000
 	}
 	type state struct {
 		text      string
