@@ -128,6 +128,30 @@ func TestClockChanges(t *testing.T) {
 	}
 }
 
+// TestRulesAfterTheTable: zones go by a rule where their table of changes
+// ends. There, package time knows years of 365 days only.
+func TestRulesAfterTheTable(t *testing.T) {
+	for _, place := range peculiar {
+		loc := zone(t, place.name)
+		for _, text := range []string{"daily 4:00", "hourly at :15", "every 7 hours", "monthly 23:45 on last day"} {
+			s := parse(t, text)
+			for year := 2028; year < 2200; year += 4 {
+				at := time.Date(year, 12, 29, 0, 0, 0, 0, loc)
+				for range 80 {
+					next := s.Next(at, loc)
+					if gap := next.Sub(at); gap <= 0 || gap > 32*24*time.Hour {
+						t.Fatalf("%s in %s: after %s comes %s", s, loc, at, next)
+					}
+					if c, ok := timespec.NextChange(at, loc); ok && !c.At.After(at) {
+						t.Fatalf("the clocks of %s change after %s at %s", loc, at, c.At)
+					}
+					at = next
+				}
+			}
+		}
+	}
+}
+
 // offset is +02 or +0545.
 func offset(t time.Time) string { return strings.TrimSuffix(t.Format("-0700"), "00") }
 

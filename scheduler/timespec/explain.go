@@ -2,6 +2,7 @@ package timespec
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"time"
 )
@@ -37,19 +38,15 @@ func short(d time.Duration) string {
 
 // NextChange returns the first change of loc's clocks after t.
 func NextChange(t time.Time, loc *time.Location) (Change, bool) {
-	t = t.In(loc)
-	for {
-		_, before := t.Zone()
-		_, end := t.ZoneBounds()
-		if end.IsZero() {
-			return Change{}, false
+	p := zone{loc}.at(t.Unix())
+	for p.end < math.MaxInt64 {
+		next := zone{loc}.at(p.end)
+		if next.offset != p.offset { // the name of a zone can change alone
+			return Change{At: time.Unix(p.end, 0).In(loc), By: time.Duration(next.offset-p.offset) * time.Second}, true
 		}
-		_, after := end.Zone()
-		if after != before { // the name of a zone can change alone
-			return Change{At: end, By: time.Duration(after-before) * time.Second}, true
-		}
-		t = end
+		p = next
 	}
+	return Change{}, false
 }
 
 // An Occurrence is an instant at which a spec falls due.

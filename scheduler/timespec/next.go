@@ -13,7 +13,7 @@ const (
 )
 
 // A period is a time in which a zone's clocks do not change: what they show
-// is the instant plus offset. Instants are seconds since 1970 in UTC.
+// is the instant plus offset. The next may have the same offset. Instants are seconds since 1970 in UTC.
 type period struct {
 	offset     int64
 	start, end int64 // end is the first instant of the next period
@@ -32,6 +32,11 @@ func (z zone) at(instant int64) period {
 	}
 	if !end.IsZero() {
 		p.end = end.Unix()
+	}
+	// Where a zone goes by a rule, package time ends the year with its 365th
+	// day: on the last day of a leap year, before the instant asked for.
+	if p.end <= instant {
+		p.end += daySeconds
 	}
 	return p
 }
