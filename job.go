@@ -7,13 +7,49 @@ type Schedule struct {
 	Meta
 	Timespec string `json:"timespec"` // "daily 4:00", "every 5 minutes"; see scheduler/timespec
 	Timezone string `json:"timezone"` // "Europe/Rome"; empty: UTC
+	// Jitter delays each job on the schedule by its own number of seconds,
+	// from 0 to below this.
+	Jitter int64 `json:"jitter"`
+	// Blackout are windows in which no run starts: "weekdays 8:00 to 18:00".
+	Blackout []string `json:"blackout"`
+	// CatchUp says what becomes of runs that were missed: CatchUpOne of each
+	// job is made up for, or none. Empty means one.
+	CatchUp string `json:"catch_up"`
 }
 
-// Validate checks all but the timespec's grammar and the zone's name, which
-// scheduler/timespec knows.
+// Values of Schedule.CatchUp.
+const (
+	CatchUpOne  = "one"
+	CatchUpNone = "none"
+)
+
+// Limits of a schedule.
+const (
+	MaxJitter   = 24 * 3600 // seconds
+	MaxBlackout = 50        // windows
+)
+
+// Validate checks all but the grammar of the timespec and of blackout
+// windows, and the zone's name, which scheduler/timespec knows.
 func (s *Schedule) Validate() error {
 	if s.Timespec == "" {
 		return FieldErrorf("timespec", `is missing: when is wanted, like "daily 4:00" or "every 5 minutes"`)
+	}
+	if s.Jitter < 0 || s.Jitter > MaxJitter {
+		return FieldErrorf("jitter", "is %d seconds: 0 to %d (a day) are allowed", s.Jitter, MaxJitter)
+	}
+	if len(s.Blackout) > MaxBlackout {
+		return FieldErrorf("blackout", "has %d windows: at most %d are allowed", len(s.Blackout), MaxBlackout)
+	}
+	for _, w := range s.Blackout {
+		if err := ValidateText("blackout", w); err != nil {
+			return err
+		}
+	}
+	switch s.CatchUp {
+	case "", CatchUpOne, CatchUpNone:
+	default:
+		return FieldErrorf("catch_up", "is %.100q: %s or %s are allowed", s.CatchUp, CatchUpOne, CatchUpNone)
 	}
 	return FirstError(s.validate(), ValidateText("timespec", s.Timespec), ValidateText("timezone", s.Timezone))
 }

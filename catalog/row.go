@@ -3,6 +3,7 @@ package catalog
 import (
 	"context"
 	"database/sql/driver"
+	"encoding/json"
 	"fmt"
 	"reflect"
 	"strings"
@@ -37,6 +38,31 @@ func (s *stamp) Scan(src any) error {
 		return fmt.Errorf("a time is stored as %T", src)
 	}
 	return nil
+}
+
+// texts is a list of texts as it is stored: JSON. An empty one is read as nil.
+type texts struct{ list []string }
+
+// Value implements driver.Valuer.
+func (t texts) Value() (driver.Value, error) {
+	if len(t.list) == 0 {
+		return "[]", nil
+	}
+	b, err := json.Marshal(t.list)
+	return string(b), err
+}
+
+// Scan implements sql.Scanner.
+func (t *texts) Scan(src any) error {
+	text, ok := src.(string)
+	if !ok {
+		return fmt.Errorf("a list of texts is stored as %T", src)
+	}
+	t.list = nil
+	if text == "[]" {
+		return nil
+	}
+	return json.Unmarshal([]byte(text), &t.list)
 }
 
 // whole cuts t to what can be stored.

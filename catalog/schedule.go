@@ -13,14 +13,23 @@ type scheduleRow struct {
 	metaRow
 	Timespec string `bun:"timespec"`
 	Timezone string `bun:"timezone"`
+	Jitter   int64  `bun:"jitter"`
+	Blackout texts  `bun:"blackout"`
+	CatchUp  string `bun:"catch_up"`
 }
 
 func scheduleToRow(s *shield.Schedule) *scheduleRow {
-	return &scheduleRow{metaRow: metaToRow(s.Meta), Timespec: s.Timespec, Timezone: s.Timezone}
+	return &scheduleRow{
+		metaRow: metaToRow(s.Meta), Timespec: s.Timespec, Timezone: s.Timezone,
+		Jitter: s.Jitter, Blackout: texts{s.Blackout}, CatchUp: s.CatchUp,
+	}
 }
 
 func (r *scheduleRow) noun() *shield.Schedule {
-	return &shield.Schedule{Meta: r.meta(), Timespec: r.Timespec, Timezone: r.Timezone}
+	return &shield.Schedule{
+		Meta: r.meta(), Timespec: r.Timespec, Timezone: r.Timezone,
+		Jitter: r.Jitter, Blackout: r.Blackout.list, CatchUp: r.CatchUp,
+	}
 }
 
 func schedules() noun[shield.Schedule, scheduleRow] {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/shieldhq/shield"
 	"github.com/shieldhq/shield/plugin"
+	"github.com/shieldhq/shield/scheduler/timespec"
 )
 
 // DefaultListen is the address of the API.
@@ -50,6 +51,10 @@ type Config struct {
 	// Plugins are more plugins, compiled in, by name. One with the name of a
 	// bundled plugin takes its place.
 	Plugins map[string]plugin.Opener
+	// Timezone is the IANA zone of schedules that name none; empty: UTC.
+	Timezone string
+	// Dev makes every schedule mean every minute, to try things out.
+	Dev bool
 	// Recipients are age public keys that archives are sealed to besides the
 	// daemon's own.
 	Recipients []string
@@ -94,6 +99,9 @@ func (c *Config) check() error {
 	if c.Limit < 0 {
 		return shield.FieldErrorf("limit", "is %d: it cannot be negative", c.Limit)
 	}
+	if _, err := timespec.Location(c.Timezone); err != nil {
+		return err
+	}
 	return c.checkListen()
 }
 
@@ -107,4 +115,12 @@ func (c *Config) checkListen() error {
 	}
 	return shield.FieldErrorf("listen", "%q is reachable from other machines and the API would be in the clear: "+
 		"listen on loopback behind a TLS proxy, or say --insecure", c.Listen)
+}
+
+// mode is what status calls the way that the daemon runs in.
+func (c *Config) mode() string {
+	if c.Dev {
+		return "DEV"
+	}
+	return ""
 }

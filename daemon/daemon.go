@@ -11,6 +11,7 @@ import (
 	"slices"
 	"sync"
 	"time"
+	_ "time/tzdata" // hosts and images without zone files have schedules too
 
 	"github.com/google/uuid"
 
@@ -163,10 +164,11 @@ func (d *Daemon) assemble() {
 	})
 	d.scheduler = scheduler.New(d.catalog, runner, &scheduler.Options{
 		Owner: "daemon-" + uuid.NewString(), Exclusive: true, Limit: c.Limit, Timeout: c.Timeout,
-		Reveal: d.reveal, Log: c.Log,
+		EveryMinute: c.Dev, Reveal: d.reveal, Log: c.Log,
 	})
 	d.server = server.New(d.catalog, d.scheduler, d.plugins, k.ring, server.Options{
-		Token: k.token, Release: c.Release, CheckSchedule: checkSchedule, Changed: d.scheduler.Changed,
+		Token: k.token, Release: c.Release, Mode: c.mode(), Timezone: c.Timezone,
+		CheckSchedule: checkSchedule, Changed: d.scheduler.Changed,
 		Library: d.library, Log: c.Log,
 	})
 	d.http = &http.Server{
@@ -236,11 +238,14 @@ func (d *Daemon) reveal(t *shield.Task) error {
 }
 
 func checkSchedule(s *shield.Schedule) error {
-	if _, err := timespec.Parse(s.Timespec); err != nil {
+	made, err := timespec.New(s)
+	if err != nil {
 		return err
 	}
-	_, err := scheduler.NextRun(s, time.Now())
-	return err
+	if made.Next(time.Now(), "").IsZero() {
+		return shield.FieldErrorf("timespec", "%q is over: a time to come is wanted", s.Timespec)
+	}
+	return nil
 }
 
 // Addr is the address that the API listens on.
@@ -272,6 +277,9 @@ func (d *Daemon) Run(ctx context.Context, grace time.Duration) error {
 	// Being told to stop meanwhile is no failure of starting.
 	if err := d.scheduler.Start(context.WithoutCancel(ctx)); err != nil {
 		return errors.Join(err, d.Close())
+	}
+	if d.config.Dev {
+		d.config.Log.Warn("MODE DEV: EVERY SCHEDULE MEANS EVERY MINUTE, whatever it says; unset SHIELD_MODE for real backups")
 	}
 	d.config.Log.Info("shield is ready", "api", d.URL(), "data", d.config.Data, "plugins", d.plugins.Names())
 	sweeping, stopSweeping := context.WithCancel(context.WithoutCancel(ctx))

@@ -18,6 +18,10 @@ const (
 	sweepEvery  = time.Minute
 	// missedLimit bounds the runs that one catch-up records as missed.
 	missedLimit = 100
+	// lateAfter is when a run that has not started counts as missed by a
+	// schedule that does not catch up. A tick is a second, but the catalog
+	// can be slow, and clocks are set.
+	lateAfter = 2 * time.Minute
 )
 
 // keepTime records runs before they are due, starts those that are, expires
@@ -58,23 +62,11 @@ func (s *Scheduler) report(ctx context.Context, what string, err error) {
 	}
 }
 
-// NextRun returns the first occurrence of a schedule after t.
-func NextRun(sch *shield.Schedule, t time.Time) (time.Time, error) {
-	spec, err := timespec.Parse(sch.Timespec)
-	if err != nil {
-		return time.Time{}, err
-	}
-	loc, err := time.LoadLocation(sch.Timezone)
-	if err != nil {
-		return time.Time{}, shield.FieldErrorf("timezone", `%q is unknown: a name like "Europe/Rome" is wanted`, sch.Timezone)
-	}
-	return spec.Next(t, loc).UTC(), nil
-}
-
 // plan makes sure that each job has its next run recorded, and withdraws
 // those that no schedule expects any more. The runs of a paused job are
 // recorded too: they are skipped when they are due.
 func (s *Scheduler) plan(ctx context.Context, now time.Time) error {
+	clear(s.schedules) // those that are in use come back
 	jobs, err := s.catalog.Jobs(ctx, shield.Filter{})
 	if err != nil {
 		return err
@@ -115,10 +107,11 @@ func (s *Scheduler) planJob(ctx context.Context, j *shield.Job, r *shield.Run, n
 	if r != nil && !r.DueAt.After(now) {
 		return nil // overdue: startDue takes it, then plans the next
 	}
-	next, err := s.nextRun(ctx, j, now)
+	sch, err := s.scheduleOf(ctx, j)
 	if err != nil {
 		return err
 	}
+	next := sch.Next(now, j.UUID)
 	if r != nil && r.DueAt.Equal(next) {
 		return nil
 	}
@@ -130,17 +123,40 @@ func (s *Scheduler) planJob(ctx context.Context, j *shield.Job, r *shield.Run, n
 	return s.record(ctx, j, next)
 }
 
-func (s *Scheduler) nextRun(ctx context.Context, j *shield.Job, after time.Time) (time.Time, error) {
-	sch, err := s.catalog.Schedule(ctx, j.Schedule)
-	if err != nil {
-		return time.Time{}, err
-	}
-	return NextRun(sch, after)
+// A readied schedule is that of the catalog, as it was in a version.
+type readied struct {
+	version int64
+	*timespec.Schedule
 }
 
-// record writes a due run. One that is recorded already, by another
-// scheduler or before a change was taken back, is left as it is.
+// scheduleOf returns the schedule of a job, ready to be asked. Reading its
+// texts and zone takes longer than all else here, so it is kept.
+func (s *Scheduler) scheduleOf(ctx context.Context, j *shield.Job) (*timespec.Schedule, error) {
+	if s.opts.EveryMinute {
+		return timespec.EveryMinute(), nil
+	}
+	sch, err := s.catalog.Schedule(ctx, j.Schedule)
+	if err != nil {
+		return nil, err
+	}
+	if r := s.schedules[sch.UUID]; r.Schedule != nil && r.version == sch.Version {
+		return r.Schedule, nil
+	}
+	made, err := timespec.New(sch)
+	if err != nil {
+		return nil, err
+	}
+	s.schedules[sch.UUID] = readied{sch.Version, made}
+	return made, nil
+}
+
+// record writes a due run, if there is one: a schedule can be over. One that
+// is recorded already, by another scheduler or before a change was taken
+// back, is left as it is.
 func (s *Scheduler) record(ctx context.Context, j *shield.Job, due time.Time) error {
+	if due.IsZero() {
+		return nil
+	}
 	err := s.catalog.RecordRun(ctx, &shield.Run{Job: j.UUID, DueAt: due, Status: shield.RunDue})
 	if errors.Is(err, shield.Conflict) {
 		return nil
@@ -180,22 +196,31 @@ func (s *Scheduler) startRun(ctx context.Context, r *shield.Run, now time.Time) 
 	if err != nil {
 		return err
 	}
-	if err := s.startOrSkip(ctx, j, r); err != nil {
-		return err
-	}
-	if err := s.recordMissed(ctx, j, r.DueAt, now); err != nil {
-		return err
-	}
-	next, err := s.nextRun(ctx, j, now)
+	sch, err := s.scheduleOf(ctx, j)
 	if err != nil {
 		return err
 	}
-	return s.record(ctx, j, next)
+	if err := s.startOrSkip(ctx, j, r, sch, now); err != nil {
+		return err
+	}
+	if err := s.recordMissed(ctx, j, sch, r.DueAt, now); err != nil {
+		return err
+	}
+	return s.record(ctx, j, sch.Next(now, j.UUID))
 }
 
-func (s *Scheduler) startOrSkip(ctx context.Context, j *shield.Job, r *shield.Run) error {
+func (s *Scheduler) startOrSkip(ctx context.Context, j *shield.Job, r *shield.Run, sch *timespec.Schedule, now time.Time) error {
 	if j.Paused {
 		return s.catalog.EndRun(ctx, r.UUID, shield.RunSkipped, "the job is paused")
+	}
+	// A run that is caught up must not start in a window either.
+	for _, at := range []time.Time{r.DueAt, now} {
+		if w, black := sch.Blacked(at); black {
+			return s.catalog.EndRun(ctx, r.UUID, shield.RunSkipped, blackout(w))
+		}
+	}
+	if !sch.CatchUp && now.Sub(r.DueAt) > lateAfter {
+		return s.catalog.EndRun(ctx, r.UUID, shield.RunMissed, missed+", and its schedule does not catch up")
 	}
 	open, err := s.catalog.Tasks(ctx, shield.Filter{
 		Job: j.UUID, Op: shield.OpBackup, Limit: 1,
@@ -218,15 +243,22 @@ func (s *Scheduler) startOrSkip(ctx context.Context, j *shield.Job, r *shield.Ru
 	return nil
 }
 
+const missed = "its time passed while no scheduler ran"
+
+func blackout(w timespec.Window) string { return "blackout: " + w.String() }
+
 // recordMissed records the occurrences between a run that is started late
 // and now.
-func (s *Scheduler) recordMissed(ctx context.Context, j *shield.Job, from, now time.Time) error {
+func (s *Scheduler) recordMissed(ctx context.Context, j *shield.Job, sch *timespec.Schedule, from, now time.Time) error {
 	for range missedLimit {
-		next, err := s.nextRun(ctx, j, from)
-		if err != nil || next.After(now) {
-			return err
+		next := sch.Next(from, j.UUID)
+		if next.IsZero() || next.After(now) {
+			return nil
 		}
-		r := &shield.Run{Job: j.UUID, DueAt: next, Status: shield.RunMissed, Reason: "its time passed while no scheduler ran"}
+		r := &shield.Run{Job: j.UUID, DueAt: next.UTC(), Status: shield.RunMissed, Reason: missed}
+		if w, black := sch.Blacked(next); black {
+			r.Status, r.Reason = shield.RunSkipped, blackout(w)
+		}
 		if err := s.catalog.RecordRun(ctx, r); err != nil && !errors.Is(err, shield.Conflict) {
 			return err
 		}

@@ -38,6 +38,9 @@ type Options struct {
 	// Lease is how long a task stays claimed without a heartbeat; a
 	// heartbeat comes three times in it.
 	Lease time.Duration
+	// EveryMinute runs every job each minute, whatever its schedule says, to
+	// try things out.
+	EveryMinute bool
 	// Reveal replaces the sealed secrets of a task's endpoints just before
 	// it runs.
 	Reveal func(t *shield.Task) error
@@ -51,6 +54,8 @@ type Scheduler struct {
 	runner  shield.Runner
 	opts    Options
 	log     *slog.Logger
+
+	schedules map[string]readied // by UUID; for keepTime alone
 
 	wake   chan struct{} // something may be claimable
 	replan chan struct{} // jobs or schedules changed
@@ -72,7 +77,8 @@ var _ shield.Scheduler = (*Scheduler)(nil)
 func New(catalog shield.Catalog, runner shield.Runner, opts *Options) *Scheduler {
 	s := &Scheduler{
 		catalog: catalog, runner: runner,
-		wake: make(chan struct{}, 1), replan: make(chan struct{}, 1),
+		schedules: map[string]readied{},
+		wake:      make(chan struct{}, 1), replan: make(chan struct{}, 1),
 		live: map[string]*live{}, begun: make(chan struct{}),
 	}
 	if opts != nil {

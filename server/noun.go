@@ -200,9 +200,28 @@ func (s *Server) schedules() *noun[shield.Schedule] {
 		create: s.catalog.CreateSchedule, get: s.catalog.Schedule, list: s.catalog.Schedules,
 		update: s.catalog.UpdateSchedule, remove: s.catalog.DeleteSchedule, changed: s.opts.Changed,
 		meta: func(sc *shield.Schedule) *shield.Meta { return &sc.Meta },
-		prepare: func(_ context.Context, sc, _ *shield.Schedule) error {
-			return shield.FirstError(sc.Validate(), s.opts.CheckSchedule(sc))
+		prepare: func(_ context.Context, sc, old *shield.Schedule) error {
+			if err := shield.FirstError(sc.Validate(), s.opts.CheckSchedule(sc)); err != nil {
+				return err
+			}
+			// One that was made without a zone goes on in UTC.
+			if sc.Timezone == "" && (old == nil || old.Timezone != "") {
+				s.fillZone(sc)
+			}
+			return nil
 		},
+		show: func(sc *shield.Schedule) {
+			sc.Blackout, sc.CatchUp = nonNil(sc.Blackout), cmp.Or(sc.CatchUp, shield.CatchUpOne)
+		},
+	}
+}
+
+// fillZone gives a schedule the daemon's zone, unless its timespec names one.
+func (s *Server) fillZone(sc *shield.Schedule) {
+	zoned := *sc
+	zoned.Timezone = s.opts.Timezone
+	if s.opts.CheckSchedule(&zoned) == nil {
+		*sc = zoned
 	}
 }
 

@@ -207,6 +207,7 @@ func (s *Server) listEvents(w http.ResponseWriter, req bunrouter.Request) error 
 // Status is the state of the daemon at a glance.
 type Status struct {
 	Release   string         `json:"release"`
+	Mode      string         `json:"mode"` // "DEV": every schedule means every minute
 	StartedAt time.Time      `json:"started_at"`
 	Targets   int            `json:"targets"`
 	Stores    int            `json:"stores"`
@@ -220,7 +221,7 @@ type Status struct {
 
 func (s *Server) showStatus(w http.ResponseWriter, req bunrouter.Request) error {
 	ctx := req.Context()
-	st := Status{Release: s.opts.Release, StartedAt: s.started}
+	st := Status{Release: s.opts.Release, Mode: s.opts.Mode, StartedAt: s.started}
 	var err error
 	count := func(n int, e error) int {
 		if err == nil {

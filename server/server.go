@@ -44,6 +44,12 @@ type Options struct {
 	Token shield.Secret
 	// Release is the version of the program, shown by status.
 	Release string
+	// Mode says that the daemon runs in a special way, shown by status: "DEV",
+	// if every schedule means every minute.
+	Mode string
+	// Timezone is the IANA zone that new schedules get if they name none;
+	// empty leaves them without one, which is UTC.
+	Timezone string
 	// CheckSchedule checks the grammar of a schedule; nil accepts all.
 	CheckSchedule func(*shield.Schedule) error
 	// Changed is called after each change of a job or schedule.

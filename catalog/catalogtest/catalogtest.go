@@ -83,7 +83,10 @@ func newStore(name string) *shield.Store {
 }
 
 func newSchedule(name string) *shield.Schedule {
-	return &shield.Schedule{Meta: shield.Meta{Name: name}, Timespec: "daily 4:00", Timezone: "Europe/Rome"}
+	return &shield.Schedule{
+		Meta: shield.Meta{Name: name}, Timespec: "daily 4:00", Timezone: "Europe/Rome",
+		Jitter: 600, Blackout: []string{"weekdays 8:00 to 18:00", `"odd", text`}, CatchUp: shield.CatchUpNone,
+	}
 }
 
 func newPolicy(name string) *shield.Policy {

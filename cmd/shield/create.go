@@ -57,12 +57,18 @@ func (c *createStore) Run(e *env) error {
 
 type createSchedule struct {
 	naming
-	Timespec string `help:"When: \"every 5 minutes\", \"hourly at :15\", \"daily 4:00\", \"sundays 8am\"." required:""`
-	Timezone string `help:"IANA time zone, like Europe/Rome; none: UTC." placeholder:"ZONE"`
+	Timespec string   `help:"When: \"every 5 minutes\", \"hourly at :15\", \"daily 4:00\", \"sundays 8am\", or a cron line." required:""`
+	Timezone string   `help:"IANA time zone, like Europe/Rome; none: the daemon's, UTC unless told otherwise." placeholder:"ZONE"`
+	Jitter   period   `help:"Delay each job on it by its own time below this, like 10m." placeholder:"TIME"`
+	Blackout []string `help:"Window in which no run starts, like \"weekdays 8:00 to 18:00\". Can be repeated." sep:"none" placeholder:"WINDOW"`
+	CatchUp  string   `help:"Whether a run that was missed is made up for: one or none." default:"one" placeholder:"one|none"`
 }
 
 func (c *createSchedule) Run(e *env) error {
-	return create(e, e.client.Schedules(), &shield.Schedule{Meta: c.meta(), Timespec: c.Timespec, Timezone: c.Timezone}, scheduleView)
+	return create(e, e.client.Schedules(), &shield.Schedule{
+		Meta: c.meta(), Timespec: c.Timespec, Timezone: c.Timezone,
+		Jitter: int64(c.Jitter), Blackout: c.Blackout, CatchUp: c.CatchUp,
+	}, scheduleView)
 }
 
 type createPolicy struct {

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/shieldhq/shield"
 	"github.com/shieldhq/shield/server"
@@ -97,12 +98,25 @@ func (c *editStore) Run(e *env) error {
 
 type editSchedule struct {
 	renaming
-	Timespec *string `help:"When."`
-	Timezone *string `help:"IANA time zone; empty: UTC." placeholder:"ZONE"`
+	Timespec *string  `help:"When."`
+	Timezone *string  `help:"IANA time zone; empty: the daemon's, UTC unless told otherwise." placeholder:"ZONE"`
+	Jitter   *period  `help:"Delay each job on it by its own time below this, like 10m; 0: not at all." placeholder:"TIME"`
+	Blackout []string `help:"Window in which no run starts, like \"weekdays 8:00 to 18:00\". Can be repeated, and replaces those that there are; empty: none." sep:"none" placeholder:"WINDOW"`
+	CatchUp  *string  `help:"Whether a run that was missed is made up for: one or none." placeholder:"one|none"`
 }
 
 func (c *editSchedule) Run(e *env) error {
-	return edit(e, e.client.Schedules(), c.Ref, c.patch().set("timespec", c.Timespec).set("timezone", c.Timezone), scheduleView)
+	p := c.patch().set("timespec", c.Timespec).set("timezone", c.Timezone).set("catch_up", c.CatchUp)
+	if c.Jitter != nil {
+		p["jitter"] = int64(*c.Jitter)
+	}
+	switch {
+	case slices.Equal(c.Blackout, []string{""}):
+		p["blackout"] = []string{}
+	case len(c.Blackout) > 0:
+		p["blackout"] = c.Blackout
+	}
+	return edit(e, e.client.Schedules(), c.Ref, p, scheduleView)
 }
 
 type editPolicy struct {

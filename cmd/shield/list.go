@@ -300,6 +300,9 @@ func (c *statusCmd) Run(e *env) error {
 		return e.printJSON(s)
 	}
 	fmt.Fprintf(e.out, "shieldd %s, up since %s\n", s.Release, moment(s.StartedAt))
+	if s.Mode == "DEV" {
+		fmt.Fprintln(e.out, "MODE DEV: EVERY SCHEDULE MEANS EVERY MINUTE")
+	}
 	fmt.Fprintf(e.out, "%s, %s, %s, %s\n", count(s.Targets, "target"), count(s.Stores, "store"), count(s.Jobs, "job"), count(s.Archives, "valid archive"))
 	fmt.Fprintf(e.out, "%s running, %d pending, %d failed in the last 24 hours\n", count(len(s.Running), "task"), s.Pending, s.Failures)
 	for _, t := range append(s.Running, s.Failed...) {

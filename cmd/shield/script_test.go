@@ -103,7 +103,7 @@ func (d *daemon) kill() { _, _ = d.end(syscall.SIGKILL) }
 // environ is the part of a script's environment that programs need.
 func environ(ts *testscript.TestScript) []string {
 	var env []string
-	for _, name := range []string{"PATH", "WORK", "HOME", "TMPDIR", "SHIELD_API", "SHIELD_TOKEN_FILE", "SHIELD_TOKEN", "SHIELD_CONFIG", "SHIELD_LISTEN", "SHIELD_LOG_FORMAT"} {
+	for _, name := range []string{"PATH", "WORK", "HOME", "TMPDIR", "SHIELD_API", "SHIELD_TOKEN_FILE", "SHIELD_TOKEN", "SHIELD_CONFIG", "SHIELD_LISTEN", "SHIELD_LOG_FORMAT", "SHIELD_MODE"} {
 		if v := ts.Getenv(name); v != "" {
 			env = append(env, name+"="+v)
 		}

@@ -10,6 +10,8 @@ import (
 
 	"github.com/shieldhq/shield"
 	"github.com/shieldhq/shield/plugin"
+	"github.com/shieldhq/shield/scheduler/timespec"
+	"github.com/shieldhq/shield/server"
 )
 
 // A view says how one kind of thing is shown.
@@ -53,9 +55,16 @@ var storeView = view[shield.Store]{
 var scheduleView = view[shield.Schedule]{
 	kind: "schedule", columns: []string{"name", "timespec", "timezone", "summary"},
 	row: func(s *shield.Schedule) []string {
-		return []string{s.Name, s.Timespec, cmp.Or(s.Timezone, "UTC"), s.Summary}
+		return []string{s.Name, s.Timespec, zoneName(s), s.Summary}
 	},
 	uuid: metaUUID(func(s *shield.Schedule) *shield.Meta { return &s.Meta }),
+	more: func(s *shield.Schedule) [][2]string {
+		lines := [][2]string{{"jitter", jitter(s.Jitter)}, {"catch up", cmp.Or(s.CatchUp, shield.CatchUpOne)}}
+		for _, w := range s.Blackout {
+			lines = append(lines, [2]string{"blackout", w})
+		}
+		return lines
+	},
 }
 
 var policyView = view[shield.Policy]{
@@ -191,6 +200,19 @@ func keep(seconds int64) string {
 		}
 	}
 	return fmt.Sprintf("%ds", seconds)
+}
+
+// zoneName is the zone that a schedule goes by, which its timespec can name.
+func zoneName(s *shield.Schedule) string {
+	spec, _ := timespec.Parse(s.Timespec) // by a newer daemon, for what is wrong here
+	return cmp.Or(s.Timezone, spec.Zone(), "UTC")
+}
+
+func jitter(seconds int64) string {
+	if seconds == 0 {
+		return "none"
+	}
+	return "below " + keep(seconds)
 }
 
 func timeout(seconds int64) string {

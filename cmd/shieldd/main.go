@@ -30,6 +30,8 @@ type flags struct {
 	Sandbox     *bool            `help:"Run the bundled plugins in the sandbox, as modules (default: yes, if they were built in)." env:"SHIELD_SANDBOX" negatable:""`
 	Cache       string           `help:"Folder of compiled plugin modules (default: cache, in the data folder). Nobody else may write there." env:"SHIELD_CACHE" placeholder:"DIR"`
 	PluginDir   []string         `help:"Folder with executable plugins. Can be repeated." env:"SHIELD_PLUGIN_DIR" placeholder:"DIR"`
+	Timezone    string           `help:"IANA time zone of schedules that name none, like Europe/Rome; none: UTC." env:"SHIELD_TIMEZONE" placeholder:"ZONE"`
+	Mode        string           `help:"DEV makes every schedule mean every minute, to try things out." env:"SHIELD_MODE" enum:",DEV,dev" default:"" placeholder:"DEV"`
 	Recipient   []string         `help:"Further age public key that archives are sealed to. Can be repeated." env:"SHIELD_RECIPIENT" placeholder:"age1..."`
 	Limit       int              `help:"Tasks that run at once." env:"SHIELD_LIMIT" default:"4"`
 	Timeout     time.Duration    `help:"Deadline of tasks whose job names none." env:"SHIELD_TIMEOUT" default:"24h"`
@@ -87,7 +89,8 @@ func fail(status int, err error) int {
 
 func serve(ctx context.Context, f *flags) error {
 	d, err := daemon.Open(ctx, daemon.Config{
-		Data: f.Data, Listen: f.Listen, Insecure: f.Insecure, Sandbox: f.sandboxing(), Cache: f.Cache, PluginDirs: f.PluginDir, Recipients: f.Recipient,
+		Data: f.Data, Listen: f.Listen, Insecure: f.Insecure, Sandbox: f.sandboxing(), Cache: f.Cache, PluginDirs: f.PluginDir,
+		Timezone: f.Timezone, Dev: f.Mode != "", Recipients: f.Recipient,
 		Limit: f.Limit, Timeout: f.Timeout, IdleTimeout: f.IdleTimeout, Grace: f.Grace,
 		Release: version.String(), Log: logger(f),
 	})

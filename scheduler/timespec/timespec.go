@@ -1,136 +1,121 @@
 // Package timespec is the schedule language: it turns texts like "daily
-// 4:00" or "every 5 minutes" into a Spec, which tells the next occurrence
-// after a given time in a given zone.
+// 4:00", "*/5 * * * *" or "Mon..Fri 22:00" into a Spec, which tells the next
+// occurrence after a given time in a given zone. All three syntaxes, plain
+// English, cron and systemd's OnCalendar, come to one normal form, which has
+// one canonical text.
 //
 // Fixed times of day run once a day: in the gap when clocks go forward at the
 // first instant after it, in the fold when they go back at the first of the
-// two occurrences. Repeating specs ("every N minutes", "hourly") follow real
-// hours through both.
+// two occurrences. Repeating specs ("every N minutes", "hourly", cron lines
+// that name no hour) follow real hours through both.
+//
+// A Schedule adds what else says when a job runs: the zone, jitter, blackout
+// windows and whether missed runs are caught up.
+//
+// All functions are pure: they take the time as an argument, and the same
+// arguments always give the same result.
 package timespec
 
 import (
-	"fmt"
 	"strings"
-	"time"
+
+	"github.com/shieldhq/shield"
 )
 
-// A kind is a way to repeat.
-type kind int
+// Limit is the length, in bytes, of the longest timespec.
+const Limit = 1000
+
+// A Spec is a parsed timespec in normal form. It is either a grid of minutes
+// from each midnight, or a set of times of day on a set of days. Specs that
+// mean the same by the rules of normal are equal.
+type Spec struct {
+	every int // minutes between runs of a grid; 0: not a grid
+	from  int // minute of the day at which the grid begins, below every
+
+	hours   uint32 // bit n: hour n
+	minutes uint64 // bit n: minute n of each of the hours
+	days    days
+
+	zone string // the IANA zone that the text names, if it does
+}
 
 const (
-	everyMinutes kind = iota // a grid of minutes from each midnight
-	hourly                   // at a minute of every hour
-	daily                    // at a time of chosen days of the week
+	allHours   = 1<<24 - 1
+	allMinutes = 1<<60 - 1
+	minutesDay = 24 * 60
 )
 
-// A Spec is a parsed timespec in normal form.
-type Spec struct {
-	kind   kind
-	every  int // minutes, 1 to 1440
-	hour   int
-	minute int
-	days   days
+// Zone returns the IANA zone that the timespec ends with, or "". It is for
+// the caller to apply; Next does not.
+func (s Spec) Zone() string { return s.zone }
+
+// repeating reports whether a spec names no hour, and so follows real hours
+// when clocks change.
+func (s Spec) repeating() bool { return s.every > 0 || s.hours == allHours }
+
+// gridSpec is a run every so many minutes, beginning at a minute of the day.
+func gridSpec(every, from int) Spec {
+	from %= every
+	if 60%every != 0 {
+		return Spec{every: every, from: from}
+	}
+	// It is the same in each hour.
+	s := Spec{hours: allHours, days: everyDay}
+	for m := from % every; m < 60; m += every {
+		s.minutes |= 1 << m
+	}
+	return s
 }
 
-// days is a set of days of the week, bit 0 being Sunday.
-type days uint8
+// timeSpec is one time of day on some days.
+func timeSpec(minute int, d days) Spec {
+	return Spec{hours: 1 << (minute / 60), minutes: 1 << (minute % 60), days: d.normal()}
+}
 
-const allDays days = 1<<7 - 1
+// Parse reads a timespec in any of the three syntaxes; docs/schedules.md
+// lists them. An error is Invalid and says at which byte what was wrong and
+// what would be right.
+func Parse(text string) (Spec, error) {
+	if len(text) > Limit {
+		return Spec{}, shield.FieldErrorf("timespec", "has %d bytes: at most %d are allowed", len(text), Limit)
+	}
+	c := newCursor("timespec", text)
+	zone, err := c.cutZone()
+	if err != nil {
+		return Spec{}, err
+	}
+	s, err := parserOf(c)(c)
+	if err == nil && !c.done() {
+		err = c.unexpected()
+	}
+	if err == nil && s.every == 0 && !s.days.exist() {
+		err = shield.FieldErrorf("timespec", "%q: never comes: no month has such a day", text)
+	}
+	s.zone = zone
+	return s, err
+}
 
-func (d days) has(w time.Weekday) bool { return d&(1<<w) != 0 }
-
-// String returns the canonical text, which parses to the same Spec.
-func (s Spec) String() string {
+// parserOf tells the syntaxes apart. English begins with a letter or an
+// ordinal; a cron line has five fields of which the first two have no
+// letters; what else has digits and asterisks is OnCalendar.
+func parserOf(c *cursor) func(*cursor) (Spec, error) {
+	rest := c.rest()
+	fields := strings.Fields(rest)
 	switch {
-	case s.kind == everyMinutes && s.every == 1:
-		return "every minute"
-	case s.kind == everyMinutes:
-		return fmt.Sprintf("every %d minutes", s.every)
-	case s.kind == hourly:
-		return fmt.Sprintf("hourly at :%02d", s.minute)
-	case s.days == allDays:
-		return fmt.Sprintf("daily %d:%02d", s.hour, s.minute)
+	case rest == "":
+		return english
+	case rest[0] == '@':
+		return cronName
+	case shorthands[rest] != "":
+		return shorthand
+	case isLetter(rest[0]) && !calendarWeekday(rest), isOrdinal(rest):
+		return english
+	case isLetter(rest[0]):
+		return onCalendar
+	case len(fields) == 1 || strings.ContainsAny(rest, ":~") || strings.Contains(rest, ".."):
+		return onCalendar
+	case len(fields) == 2 && strings.Count(fields[0], "-") == 2:
+		return onCalendar // a date and half a time: let it say so
 	}
-	var names []string
-	for w := time.Sunday; w <= time.Saturday; w++ {
-		if s.days.has(w) {
-			names = append(names, strings.ToLower(w.String())+"s")
-		}
-	}
-	return fmt.Sprintf("%s %d:%02d", strings.Join(names, ", "), s.hour, s.minute)
-}
-
-// Next returns the first occurrence after t, strictly, in loc. Occurrences
-// fall on whole minutes.
-func (s Spec) Next(t time.Time, loc *time.Location) time.Time {
-	t = t.In(loc)
-	switch s.kind {
-	case everyMinutes:
-		return s.nextOnGrid(t)
-	case hourly:
-		return s.nextHourly(t)
-	}
-	return s.nextDaily(t)
-}
-
-func (s Spec) nextOnGrid(t time.Time) time.Time {
-	step := time.Duration(s.every) * time.Minute
-	midnight := clock(t, 0, 0, 0)
-	next := midnight.Add((t.Sub(midnight)/step + 1) * step)
-	if tomorrow := clock(t, 1, 0, 0); !next.Before(tomorrow) {
-		return tomorrow
-	}
-	return next
-}
-
-func (s Spec) nextHourly(t time.Time) time.Time {
-	c := t.Truncate(time.Minute).Add(time.Minute)
-	// A zone whose clock moves by less than an hour may shift the minute
-	// under way, so look again after the jump.
-	for c.Minute() != s.minute {
-		c = c.Add(time.Duration((s.minute-c.Minute()+60)%60) * time.Minute)
-	}
-	return c
-}
-
-func (s Spec) nextDaily(t time.Time) time.Time {
-	// Two weeks hold every day of the week even where a zone skipped one.
-	for day := 0; day <= 14; day++ {
-		c := clock(t, day, s.hour, s.minute)
-		if c.After(t) && s.days.has(dayOf(t, day)) {
-			return c
-		}
-	}
-	return time.Time{}
-}
-
-// dayOf returns the weekday of t's date plus so many days, by the calendar.
-func dayOf(t time.Time, plus int) time.Weekday {
-	y, m, d := t.Date()
-	return time.Date(y, m, d+plus, 12, 0, 0, 0, time.UTC).Weekday()
-}
-
-// clock returns the instant at which the clocks of t's zone show h:m, so
-// many days after t's date: the first of two in a fold, the first instant
-// after the gap where it is not shown at all.
-func clock(t time.Time, plus, h, m int) time.Time {
-	y, mo, d := t.Date()
-	c := time.Date(y, mo, d+plus, h, m, 0, 0, t.Location())
-	want := time.Date(y, mo, d+plus, h, m, 0, 0, time.UTC)
-	_, offset := c.Zone()
-	start, end := c.ZoneBounds()
-	shown := c.Add(time.Duration(offset) * time.Second).UTC()
-	switch {
-	case shown.After(want):
-		return start
-	case shown.Before(want):
-		return end
-	case start.IsZero():
-		return c
-	}
-	_, before := start.Add(-time.Second).Zone()
-	if first := want.Add(-time.Duration(before) * time.Second); first.Before(start) {
-		return first.In(t.Location())
-	}
-	return c
+	return cron
 }

@@ -1,0 +1,5 @@
+//go:build race
+
+package timespec_test
+
+func init() { slow = true }
