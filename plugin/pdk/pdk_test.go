@@ -69,7 +69,7 @@ func TestRun(t *testing.T) {
 		{"two actions", []string{"backup", "restore"}, "", 1, "", "one action is wanted"},
 		{"unknown flag", []string{"backup", "--verbose"}, "", 1, "", "verbose"},
 		{"no endpoint", []string{"backup"}, "", 1, "", "needs its endpoint"},
-		{"unknown action", []string{"inspect", "-e", target}, "", 2, "", `the action \"inspect\" is not supported`},
+		{"unknown action", []string{"melt", "-e", target}, "", 2, "", `the action \"melt\" is not supported`},
 		{"bad JSON", []string{"backup", "-e", "{"}, "", 10, "", `"code":"invalid","field":"endpoint"`},
 		{"no key", []string{"retrieve", "-e", store}, "", 11, "", "retrieve needs --key KEY"},
 		{"missing field", []string{"backup", "-e", "{}"}, "", 12, "", `"field":"endpoint.name"`},

@@ -17,6 +17,7 @@ func memory() (*plugintest.Memory, plugintest.Config) {
 		TargetEndpoint: shield.Endpoint(`{"name":"data","password":"secret-of-the-target"}`),
 		StoreEndpoint:  shield.Endpoint(`{"name":"shelf","password":"secret-of-the-store"}`),
 		ReadsAll:       true,
+		Checksums:      true,
 	}
 }
 
