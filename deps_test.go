@@ -25,7 +25,7 @@ var allowed = map[string][]string{
 	"catalog/catalogtest":        {""},
 	"scheduler":                  {"", "scheduler/timespec"},
 	"scheduler/timespec":         {""},
-	"task":                       {"", "archive", "plugin"},
+	"task":                       {"", "archive", "internal/able", "plugin", "plugin/plugintest"},
 	"plugin":                     {""},
 	"plugin/exec":                {"", "internal/calling", "plugin"},
 	"plugin/pdk":                 {"", "plugin"},

@@ -3,6 +3,7 @@ package catalog
 import (
 	"context"
 	"database/sql/driver"
+	"encoding/json"
 	"fmt"
 	"reflect"
 	"strings"
@@ -37,6 +38,34 @@ func (s *stamp) Scan(src any) error {
 		return fmt.Errorf("a time is stored as %T", src)
 	}
 	return nil
+}
+
+// A document is a value that is stored as JSON, an empty one as no text.
+type document[T any] struct{ V T }
+
+// Value implements driver.Valuer.
+func (d document[T]) Value() (driver.Value, error) {
+	text, err := json.Marshal(d.V)
+	if err != nil {
+		return nil, err
+	}
+	if s := string(text); s != "null" && s != "{}" {
+		return s, nil
+	}
+	return "", nil
+}
+
+// Scan implements sql.Scanner.
+func (d *document[T]) Scan(src any) error {
+	text, ok := src.(string)
+	if !ok {
+		return fmt.Errorf("a document is stored as %T", src)
+	}
+	d.V = *new(T)
+	if text == "" {
+		return nil
+	}
+	return json.Unmarshal([]byte(text), &d.V)
 }
 
 // whole cuts t to what can be stored.
