@@ -88,7 +88,12 @@ func (c *call) tryStore(ctx context.Context, s plugin.Store) (err error) {
 		key = ack.Key
 	}
 	err = c.readsBack(ctx, s, key, ack.Size, data)
-	if derr := c.remove(context.WithoutCancel(ctx), s, key); derr != nil && !errors.Is(derr, shield.Locked) {
+	if ctx.Err() != nil { // cleaning up is still due, but not for long
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), c.runner.opts.Grace)
+		defer cancel()
+	}
+	if derr := c.remove(ctx, s, key); derr != nil && !errors.Is(derr, shield.Locked) {
 		return shield.FirstError(err, fmt.Errorf("deleting the test blob: %w", derr))
 	} else if derr != nil {
 		// A store that keeps every blob for a time works as it should.
@@ -114,10 +119,15 @@ func (c *call) checkStore(ctx context.Context) (shield.TaskResult, error) {
 	if err != nil {
 		return shield.TaskResult{}, c.blame(ctx, shield.StoreFailed, err)
 	}
-	// What the suite opens is checked first: an endpoint that is wrong is one
+	// What the suite opens is opened first: an endpoint that is wrong is one
 	// error, and not one of each check.
-	if _, _, err := c.openStore(ctx); err != nil {
+	_, info, err := c.openStore(ctx)
+	if err != nil {
 		return shield.TaskResult{}, err
+	}
+	endpoint, err := info.Resolve(plugin.RoleStore, c.task.StoreEndpoint)
+	if err != nil {
+		return shield.TaskResult{}, c.blame(ctx, shield.StoreFailed, err)
 	}
 	found := &shield.Findings{}
 	prefix := "plugintest/" + rand.Text() + "/"
@@ -125,7 +135,7 @@ func (c *call) checkStore(ctx context.Context) (shield.TaskResult, error) {
 	c.transfer.waiting.Add(1)
 	defer c.transfer.waiting.Add(-1)
 	plugintest.Check(ctx, o, plugintest.Config{
-		StoreEndpoint: c.task.StoreEndpoint, Prefix: prefix,
+		StoreEndpoint: endpoint, Prefix: prefix,
 		Each: func(r plugintest.Result) { c.checked(found, r) },
 	})
 	return shield.TaskResult{Findings: found}, shield.FirstError(stopped(ctx), verdictOf(found))

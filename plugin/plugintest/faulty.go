@@ -81,6 +81,8 @@ const (
 	// PutIgnoresErrors: Put takes an error of its reader for the end of the
 	// stream, and stores and acknowledges what came before it.
 	PutIgnoresErrors Fault = "put ignores errors"
+	// PutUnavailable: the first n Puts read nothing and return Unavailable.
+	PutUnavailable Fault = "put unavailable"
 	// PutPanics: Put reads n bytes and panics.
 	PutPanics Fault = "put panics"
 	// GetFlips: the lowest bit of the byte at offset n is inverted in what

@@ -50,6 +50,9 @@ func (s *faultyStore) Put(ctx context.Context, key string, r io.Reader) (plugin.
 
 // putEnds serves the faults that end a Put without storing anything.
 func (s *faultyStore) putEnds(ctx context.Context, key string, r io.Reader) error {
+	if err := s.f.unavailable(PutUnavailable, key); err != nil {
+		return err
+	}
 	if n, ok := s.f.has(PutFailsAfter, key); ok {
 		return readHead(ctx, r, n, failed("failed after %d bytes", n))
 	}

@@ -115,6 +115,7 @@ func TestSuiteFindsFaults(t *testing.T) {
 		{plugintest.PutDropsFrom, 100, "store: 1 MiB"},
 		{plugintest.PutVanishes, 0, "store: one byte"},
 		{plugintest.PutIgnoresErrors, 0, "store: input that fails"},
+		{plugintest.PutUnavailable, 1, "store: nothing"},
 		{plugintest.PutPanics, 0, "store: one byte"},
 		{plugintest.GetFlips, 0, "store: one byte"},
 		{plugintest.GetFlips, 1<<20 - 1, "store: 1 MiB"},
