@@ -183,6 +183,10 @@ type Check struct {
 	Seconds float64 `json:"seconds"`
 }
 
+// Waits reports whether the task is to be tried again when a store no longer
+// keeps what it is to remove: its error says until when, NotBefore when.
+func (t *Task) Waits() bool { return t.Status == TaskPending && t.ErrorCode == Locked }
+
 // Validate checks that a task has what its operation needs.
 func (t *Task) Validate() error {
 	missing := func(field string) error {

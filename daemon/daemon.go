@@ -145,7 +145,7 @@ func (d *Daemon) assemble() {
 		Reveal: d.reveal, Log: c.Log,
 	})
 	d.server = server.New(d.catalog, d.scheduler, d.plugins, k.ring, server.Options{
-		Token: k.token, Release: c.Release, CheckSchedule: checkSchedule, Changed: d.scheduler.Changed,
+		Token: k.token, Release: c.Release, CheckSchedule: checkSchedule, CheckLimit: task.CheckLimit, Changed: d.scheduler.Changed,
 		Library: d.library, Log: c.Log,
 	})
 	d.http = &http.Server{
@@ -206,7 +206,9 @@ func (d *Daemon) reveal(t *shield.Task) error {
 			return err
 		}
 	}
-	t.StoreEndpoint, err = d.keys.ring.Reveal(t.Store, t.StoreEndpoint)
+	if t.Store != "" {
+		t.StoreEndpoint, err = d.keys.ring.Reveal(t.Store, t.StoreEndpoint)
+	}
 	return err
 }
 

@@ -184,6 +184,9 @@ func (c *call) blame(ctx context.Context, side shield.Code, err error) error {
 
 func (c *call) describe(side shield.Code, err error) string {
 	t := c.task
+	if side == shield.StoreFailed && shield.CodeOf(err) == shield.Locked {
+		return fmt.Sprintf("store %s (%s): %v", t.StoreName, t.StorePlugin, err) // it does what it was told to
+	}
 	switch side {
 	case shield.TargetFailed:
 		return fmt.Sprintf("target %s (%s) failed: %v%s", t.TargetName, t.TargetPlugin, err, c.diag.quote(shield.SourceTarget, err))
