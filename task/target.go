@@ -48,7 +48,7 @@ func (c *call) probeTarget(ctx context.Context) (shield.TaskResult, error) {
 }
 
 func (c *call) unable(info *plugin.Info, a plugin.Action) error {
-	return shield.FieldErrorf("target", "%s is a %s target, and that plugin (%s) has no %s for targets", c.task.TargetName, c.task.TargetPlugin, info.Version, a)
+	return shield.FieldErrorf("target", "%s is of the plugin %s, whose version %s has no %s for targets", c.task.TargetName, c.task.TargetPlugin, info.Version, a)
 }
 
 // probe returns what the target says of itself, if it can.
