@@ -43,13 +43,19 @@ type Archive struct {
 	Plugin        string `json:"plugin"` // target plugin that made the stream
 	PluginVersion string `json:"plugin_version"`
 	PluginDigest  string `json:"plugin_digest"`
-	Compression   string `json:"compression"`
-	Encrypted     bool   `json:"encrypted"`
-	RawSize       int64  `json:"raw_size"`      // bytes that the target gave
-	RawDigest     string `json:"raw_digest"`    // "blake3:<hex>" of them
-	StoredSize    int64  `json:"stored_size"`   // bytes in the store
-	StoredDigest  string `json:"stored_digest"` // "blake3:<hex>" of them
-	Frames        int64  `json:"frames"`
+	// Versions are of the software that held and that dumped the data, Counts
+	// of what the target held, as it said just before the dump. Both are empty
+	// for a plugin that does not tell.
+	Versions map[string]string `json:"versions,omitempty"`
+	Counts   map[string]int64  `json:"counts,omitempty"`
+
+	Compression  string `json:"compression"`
+	Encrypted    bool   `json:"encrypted"`
+	RawSize      int64  `json:"raw_size"`      // bytes that the target gave
+	RawDigest    string `json:"raw_digest"`    // "blake3:<hex>" of them
+	StoredSize   int64  `json:"stored_size"`   // bytes in the store
+	StoredDigest string `json:"stored_digest"` // "blake3:<hex>" of them
+	Frames       int64  `json:"frames"`
 	// Seal is the header of the sealed blob: a blob with another one was made
 	// by somebody else. Empty if it is not encrypted.
 	Seal string `json:"seal"`

@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/shieldhq/shield"
 )
@@ -175,6 +176,62 @@ func TestValidation(t *testing.T) {
 			}
 		} else if !errors.As(err, &e) || e.Field != c.field || e.Code != shield.Invalid {
 			t.Errorf("%T: got %v, want Invalid about %s", c.v, err, c.field)
+		}
+	}
+}
+
+func TestLimit(t *testing.T) {
+	const office = `{"up":"20MiB","timezone":"Europe/Rome","windows":[
+		{"days":"weekdays","from":"08:00","to":"18:00","up":"2MiB","down":"10MB"},
+		{"days":"fri-sun","from":"22:00","to":"06:00","up":"none"}]}`
+	at := func(text string) time.Time {
+		when, err := time.Parse("Mon 2006-01-02 15:04", text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return when
+	}
+	for _, c := range []struct {
+		limit, at string
+		up, down  int64
+	}{
+		{`{}`, "Mon 2026-11-23 09:00", 0, 0},
+		{`{"up":"none","down":"1500kB"}`, "Mon 2026-11-23 09:00", 0, 1_500_000},
+		{office, "Mon 2026-11-23 07:59", 20 << 20, 0},
+		{office, "Mon 2026-11-23 08:00", 2 << 20, 10_000_000},
+		{office, "Mon 2026-11-23 17:59", 2 << 20, 10_000_000},
+		{office, "Mon 2026-11-23 18:00", 20 << 20, 0},
+		{office, "Sat 2026-11-21 09:00", 20 << 20, 0},
+		{office, "Fri 2026-11-20 22:00", 0, 0},
+		{office, "Mon 2026-11-23 05:59", 0, 0},        // still Sunday's
+		{office, "Fri 2026-11-20 05:59", 20 << 20, 0}, // Thursday has none
+		{`{"windows":[{"from":"00:00","to":"24:00","up":"1.5KiB"}]}`, "Sun 2026-11-22 23:59", 1536, 0},
+	} {
+		var l shield.Limit
+		if err := json.Unmarshal([]byte(c.limit), &l); err != nil {
+			t.Fatal(err)
+		}
+		up, down, err := l.Rates(at(c.at))
+		if err != nil || up != c.up || down != c.down {
+			t.Errorf("%s at %s: %d and %d (%v), want %d and %d", c.limit, c.at, up, down, err, c.up, c.down)
+		}
+	}
+	for text, field := range map[string]string{
+		`{"up":"fast"}`: "limit.up", `{"down":"0"}`: "limit.down", `{"up":"1"}`: "limit.up", `{"up":"-5MiB"}`: "limit.up",
+		`{"up":"NaN"}`: "limit.up", `{"up":"9999999TiB"}`: "limit.up", `{"up":"5MiBB"}`: "limit.up",
+		`{"windows":[{"from":"8","to":"9:00"}]}`:                                             "limit.windows[0].from",
+		`{"windows":[{"from":"08:00","to":"25:00"}]}`:                                        "limit.windows[0].to",
+		`{"windows":[{"from":"08:00","to":"08:00"}]}`:                                        "limit.windows[0].to",
+		`{"windows":[{"from":"08:00","to":"09:00"},{"days":"x","from":"1:00","to":"2:00"}]}`: "limit.windows[1].days",
+		`{"windows":[{"from":"08:00","to":"09:00","down":"x"}]}`:                             "limit.windows[0].down",
+	} {
+		var l shield.Limit
+		if err := json.Unmarshal([]byte(text), &l); err != nil {
+			t.Fatal(err)
+		}
+		var e *shield.Error
+		if err := l.Validate(); !errors.As(err, &e) || e.Code != shield.Invalid || e.Field != field {
+			t.Errorf("%s: %v, want one about %s", text, err, field)
 		}
 	}
 }

@@ -88,6 +88,22 @@ func (e *Error) Unwrap() []error {
 	return []error{e.Code, e.Err}
 }
 
+// UntilOf returns the first time that an Error in err's tree has as its Until,
+// zero if there is none.
+func UntilOf(err error) time.Time {
+	for err != nil {
+		var e *Error
+		if !errors.As(err, &e) {
+			break
+		}
+		if !e.Until.IsZero() {
+			return e.Until
+		}
+		err = e.Err
+	}
+	return time.Time{}
+}
+
 // CodeOf returns the code of the outermost Error in err's tree, Internal for
 // a foreign error and "" for nil.
 func CodeOf(err error) Code {

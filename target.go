@@ -43,12 +43,13 @@ type Store struct {
 	Meta
 	Plugin   string   `json:"plugin"`
 	Endpoint Endpoint `json:"endpoint"`
+	Limit    Limit    `json:"limit"`
 }
 
 // Validate checks everything but the endpoint's fields, which the plugin
-// declares.
+// declares, and the time zone of the limit.
 func (s *Store) Validate() error {
-	return FirstError(s.validate(), validatePlugin(s.Plugin), s.Endpoint.Validate())
+	return FirstError(s.validate(), validatePlugin(s.Plugin), s.Endpoint.Validate(), s.Limit.Validate())
 }
 
 func validatePlugin(name string) error {

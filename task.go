@@ -2,6 +2,8 @@ package shield
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -10,11 +12,44 @@ type Op string
 
 // The operations.
 const (
-	OpBackup    Op = "backup"
-	OpRestore   Op = "restore"
-	OpPurge     Op = "purge"
-	OpTestStore Op = "test-store"
+	OpBackup      Op = "backup"
+	OpRestore     Op = "restore"
+	OpPurge       Op = "purge"
+	OpTestStore   Op = "test-store"   // stores, reads back and deletes a small blob
+	OpCheckStore  Op = "check-store"  // runs the conformance suite on a store
+	OpTestTarget  Op = "test-target"  // asks a target whether it can be used
+	OpProbeTarget Op = "probe-target" // asks a target what it holds
 )
+
+// Ops returns all operations.
+func Ops() []Op {
+	return []Op{OpBackup, OpRestore, OpPurge, OpTestStore, OpCheckStore, OpTestTarget, OpProbeTarget}
+}
+
+// allowedOps is how an error lists the operations.
+func allowedOps() string {
+	var names []string
+	for _, op := range Ops() {
+		names = append(names, string(op))
+	}
+	return strings.Join(names, ", ") + " are allowed"
+}
+
+// ValidateOp reports an operation that there is not.
+func ValidateOp(op Op) error {
+	if slices.Contains(Ops(), op) {
+		return nil
+	}
+	return FieldErrorf("op", "is %.100q: %s", op, allowedOps())
+}
+
+// OnStore reports whether the operation needs a store.
+func (op Op) OnStore() bool { return op != OpTestTarget && op != OpProbeTarget }
+
+// OnTarget reports whether the operation needs a target.
+func (op Op) OnTarget() bool {
+	return op == OpBackup || op == OpRestore || op == OpTestTarget || op == OpProbeTarget
+}
 
 // A TaskStatus is the state of a Task.
 type TaskStatus string
@@ -97,6 +132,7 @@ type Task struct {
 	StoreName      string   `json:"store"`
 	StorePlugin    string   `json:"store_plugin"`
 	StoreEndpoint  Endpoint `json:"store_endpoint"`
+	StoreLimit     Limit    `json:"store_limit,omitzero"`
 	Agent          string   `json:"agent"`
 
 	// Key is the store key: wanted, for a backup; read, for a restore;
@@ -126,41 +162,64 @@ type Task struct {
 	ErrorCode Code     `json:"error_code"`
 	Error     string   `json:"error"`
 	Progress  Progress `json:"progress"`
-	Log       string   `json:"log,omitempty"` // one LogLine a line
+	// Findings are what the task found out, if that was its purpose.
+	Findings *Findings `json:"findings,omitempty"`
+	Log      string    `json:"log,omitempty"` // one LogLine a line
 }
+
+// Findings are what a task found out: counts and versions of a target, or the
+// checks of a store.
+type Findings struct {
+	Counts   map[string]int64  `json:"counts,omitempty"`
+	Versions map[string]string `json:"versions,omitempty"`
+	Checks   []Check           `json:"checks,omitempty"`
+}
+
+// A Check is the result of one check of a plugin.
+type Check struct {
+	Name    string  `json:"check"`
+	Passed  bool    `json:"passed"`
+	Error   string  `json:"error,omitempty"`
+	Seconds float64 `json:"seconds"`
+}
+
+// Waits reports whether the task is to be tried again when a store no longer
+// keeps what it is to remove: its error says until when, NotBefore when.
+func (t *Task) Waits() bool { return t.Status == TaskPending && t.ErrorCode == Locked }
 
 // Validate checks that a task has what its operation needs.
 func (t *Task) Validate() error {
 	missing := func(field string) error {
 		return FieldErrorf(field, "is missing: a %s task needs it", t.Op)
 	}
+	if err := ValidateOp(t.Op); err != nil {
+		return err
+	}
+	if t.Op.OnTarget() && t.TargetPlugin == "" {
+		return missing("target_plugin")
+	}
+	if t.Op.OnStore() && t.StorePlugin == "" {
+		return missing("store_plugin")
+	}
 	switch t.Op {
-	case OpBackup, OpRestore:
-		if t.TargetPlugin == "" {
-			return missing("target_plugin")
-		}
-		if t.Archive == "" {
+	case OpBackup, OpRestore, OpPurge:
+		if t.Archive == "" && t.Op != OpPurge {
 			return missing("archive_uuid")
 		}
 		if t.Op == OpBackup && t.Retention <= 0 {
 			return FieldErrorf("retention", "is missing: a backup without a retention policy cannot exist")
 		}
-	case OpPurge, OpTestStore:
-	default:
-		return FieldErrorf("op", "is %q: backup, restore, purge or test-store are allowed", t.Op)
-	}
-	if t.StorePlugin == "" {
-		return missing("store_plugin")
-	}
-	if t.Op != OpTestStore && t.Key == "" {
-		return missing("restore_key")
+		if t.Key == "" {
+			return missing("restore_key")
+		}
 	}
 	return nil
 }
 
 // A Request is what somebody asks a Scheduler to do. Which refs it needs
 // depends on Op: backup wants Job; restore wants Archive, and Target if not
-// the archive's own; purge wants Archive; test-store wants Store.
+// the archive's own; purge wants Archive; test-store and check-store want Store;
+// test-target and probe-target want Target.
 type Request struct {
 	Op      Op     `json:"op"`
 	Owner   string `json:"owner"`
@@ -192,6 +251,8 @@ type Outcome struct {
 	// PurgedArchive is the UUID of the archive that a purge that is done
 	// removed.
 	PurgedArchive string
+	// Findings are kept with the task, however it ended.
+	Findings *Findings
 	// RetryAt makes a failed task pending again.
 	RetryAt time.Time
 }
@@ -202,6 +263,8 @@ type TaskResult struct {
 	Archive *Archive
 	// Progress is the final count.
 	Progress Progress
+	// Findings are what the task found out, also if it failed.
+	Findings *Findings
 	// Leftovers are store keys that a failed backup could not remove. They
 	// are to be purged later.
 	Leftovers []string

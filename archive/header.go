@@ -20,6 +20,9 @@ type Header struct {
 	PluginVersion string    `json:"plugin_version"`
 	PluginDigest  string    `json:"plugin_digest"` // of the module that made the stream
 	TakenAt       time.Time `json:"taken_at"`
+	// Versions and Counts are what the target said before the dump.
+	Versions map[string]string `json:"versions,omitempty"`
+	Counts   map[string]int64  `json:"counts,omitempty"`
 }
 
 // encode returns the header as JSON, with format, version and kind filled in.
@@ -42,6 +45,9 @@ func (h Header) validate() error {
 	}
 	if h.TakenAt.IsZero() {
 		return shield.FieldErrorf("taken_at", "is missing")
+	}
+	if err := boundedSource(h.Versions, h.Counts); err != nil {
+		return err
 	}
 	return bounded(map[string]string{
 		"target_name": h.TargetName, "plugin": h.Plugin,
@@ -80,6 +86,26 @@ func bounded(texts map[string]string) error {
 		}
 	}
 	return nil
+}
+
+// maxEntries bounds the maps of a header or a manifest.
+const maxEntries = 64
+
+func boundedSource(versions map[string]string, counts map[string]int64) error {
+	if len(versions) > maxEntries || len(counts) > maxEntries {
+		return shield.FieldErrorf("versions", "and counts have %d and %d entries, at most %d are allowed", len(versions), len(counts), maxEntries)
+	}
+	texts := map[string]string{}
+	for name, v := range versions {
+		texts["versions."+clip(name)] = name + v
+	}
+	for name, n := range counts {
+		texts["counts."+clip(name)] = name
+		if n < 0 {
+			return shield.FieldErrorf("counts."+clip(name), "is %d, it must not be negative", n)
+		}
+	}
+	return bounded(texts)
 }
 
 // clip keeps hostile text out of messages.

@@ -29,10 +29,14 @@ type Manifest struct {
 	TargetPlugin  string `json:"target_plugin"`
 	PluginVersion string `json:"plugin_version"`
 	PluginDigest  string `json:"plugin_digest"`
-	StoreUUID     string `json:"store_uuid"`
-	StoreName     string `json:"store_name"`
-	JobUUID       string `json:"job_uuid"` // "" when there was none
-	JobName       string `json:"job_name"`
+	// Versions and Counts are what the target said before the dump.
+	Versions map[string]string `json:"versions,omitempty"`
+	Counts   map[string]int64  `json:"counts,omitempty"`
+
+	StoreUUID string `json:"store_uuid"`
+	StoreName string `json:"store_name"`
+	JobUUID   string `json:"job_uuid"` // "" when there was none
+	JobName   string `json:"job_name"`
 
 	TakenAt    time.Time `json:"taken_at"`
 	FinishedAt time.Time `json:"finished_at"`
@@ -101,6 +105,9 @@ func (m *Manifest) validate() error {
 		return err
 	}
 	if err := m.validateSizes(); err != nil {
+		return err
+	}
+	if err := boundedSource(m.Versions, m.Counts); err != nil {
 		return err
 	}
 	return bounded(map[string]string{

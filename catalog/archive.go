@@ -37,6 +37,9 @@ type archiveRow struct {
 	StoredDigest  string `bun:"stored_digest"`
 	Seal          string `bun:"seal"`
 	Frames        int64  `bun:"frames"`
+
+	Versions document[map[string]string] `bun:"versions"`
+	Counts   document[map[string]int64]  `bun:"counts"`
 }
 
 func archiveToRow(a *shield.Archive) *archiveRow {
@@ -49,6 +52,7 @@ func archiveToRow(a *shield.Archive) *archiveRow {
 		Compression: a.Compression, Encrypted: a.Encrypted,
 		RawSize: a.RawSize, RawDigest: a.RawDigest,
 		StoredSize: a.StoredSize, StoredDigest: a.StoredDigest, Seal: a.Seal, Frames: a.Frames,
+		Versions: document[map[string]string]{a.Versions}, Counts: document[map[string]int64]{a.Counts},
 	}
 }
 
@@ -62,6 +66,7 @@ func (r *archiveRow) noun() *shield.Archive {
 		Compression: r.Compression, Encrypted: r.Encrypted,
 		RawSize: r.RawSize, RawDigest: r.RawDigest,
 		StoredSize: r.StoredSize, StoredDigest: r.StoredDigest, Seal: r.Seal, Frames: r.Frames,
+		Versions: r.Versions.V, Counts: r.Counts.V,
 	}
 }
 

@@ -51,6 +51,22 @@ func MigrateWith(ctx context.Context, path string, added ...string) error {
 	return fail(ctx, "catalog.Open", migrate(ctx, pool.DB, path, p))
 }
 
+// MigrateTo makes a file of an earlier version of the schema and runs SQL on
+// it.
+func MigrateTo(ctx context.Context, path string, version int, sql string) error {
+	p, err := migrations()
+	if err != nil {
+		return err
+	}
+	pool := openPool(dsn(path, writerSettings(path)), 1)
+	defer pool.Close()
+	if err := migrate(ctx, pool.DB, path, p[:version]); err != nil {
+		return err
+	}
+	_, err = pool.DB.ExecContext(ctx, sql)
+	return err
+}
+
 // Plan returns how SQLite runs a query.
 func (db *DB) Plan(sql string) (string, error) {
 	rows, err := db.writer.DB.Query("EXPLAIN QUERY PLAN " + sql)

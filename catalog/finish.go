@@ -67,6 +67,9 @@ func setEnd(t *shield.Task, q *bun.UpdateQuery, o shield.Outcome) *bun.UpdateQue
 		Set("rate = ?", o.Progress.Rate).Set("total_bytes = ?", o.Progress.TotalBytes).
 		Set("lease_expires = NULL").
 		Where("uuid = ?", t.UUID)
+	if o.Findings != nil {
+		q = q.Set("findings = ?", document[*shield.Findings]{o.Findings})
+	}
 	if o.Log != "" {
 		q = q.Set("log = ?", clean(o.Log))
 	}

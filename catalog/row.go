@@ -65,6 +65,34 @@ func (t *texts) Scan(src any) error {
 	return json.Unmarshal([]byte(text), &t.list)
 }
 
+// A document is a value that is stored as JSON, an empty one as no text.
+type document[T any] struct{ V T }
+
+// Value implements driver.Valuer.
+func (d document[T]) Value() (driver.Value, error) {
+	text, err := json.Marshal(d.V)
+	if err != nil {
+		return nil, err
+	}
+	if s := string(text); s != "null" && s != "{}" {
+		return s, nil
+	}
+	return "", nil
+}
+
+// Scan implements sql.Scanner.
+func (d *document[T]) Scan(src any) error {
+	text, ok := src.(string)
+	if !ok {
+		return fmt.Errorf("a document is stored as %T", src)
+	}
+	d.V = *new(T)
+	if text == "" {
+		return nil
+	}
+	return json.Unmarshal([]byte(text), &d.V)
+}
+
 // whole cuts t to what can be stored.
 func whole(t time.Time) time.Time {
 	if t.IsZero() {

@@ -74,6 +74,31 @@ func TestUpgrade(t *testing.T) {
 	wantTarget(t, mustOpen(t, kept), "a")
 }
 
+// TestUpgradeKeepsTasks upgrades a catalog of version 2, whose table of tasks
+// is made anew.
+func TestUpgradeKeepsTasks(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "shield.db")
+	const uuid = "6a233c7c-8386-4375-9614-883425d095dd"
+	err := catalog.MigrateTo(t.Context(), path, 2, `INSERT INTO tasks VALUES (7, '`+uuid+`', 'ann', 'purge', 'pending', 50,
+		'', '', 'archive', '', '', '', 'store', 'nas', 's3', '', 'key', 'key.manifest', 0, '', 0,
+		1000, NULL, NULL, NULL, 0, 3, 2000, '', 4, NULL, 'unavailable', 'gone', 1, 2, 3, 4, '', '', '{"bucket":"b"}', 'lines')`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := mustOpen(t, path)
+	got, err := db.Task(t.Context(), uuid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Attempts != 3 || got.LeaseEpoch != 4 || got.Log != "lines" || string(got.StoreEndpoint) != `{"bucket":"b"}` || got.NotBefore.UnixMilli() != 2000 {
+		t.Errorf("the task became %+v", got)
+	}
+	probe := &shield.Task{Op: shield.OpProbeTarget, TargetPlugin: "fs", TargetEndpoint: shield.Endpoint(`{}`)}
+	if err := db.CreateTask(t.Context(), probe); err != nil {
+		t.Errorf("a task of a new operation: %v", err)
+	}
+}
+
 // TestFailedMigration checks that a migration that fails half-way leaves the
 // one before it, and the data, whole.
 func TestFailedMigration(t *testing.T) {

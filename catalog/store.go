@@ -11,16 +11,17 @@ import (
 type storeRow struct {
 	bun.BaseModel `bun:"table:stores,alias:n"`
 	metaRow
-	Plugin   string `bun:"plugin"`
-	Endpoint string `bun:"endpoint"`
+	Plugin   string                 `bun:"plugin"`
+	Endpoint string                 `bun:"endpoint"`
+	Limit    document[shield.Limit] `bun:"rate_limit"`
 }
 
 func storeToRow(s *shield.Store) *storeRow {
-	return &storeRow{metaRow: metaToRow(s.Meta), Plugin: s.Plugin, Endpoint: string(s.Endpoint)}
+	return &storeRow{metaRow: metaToRow(s.Meta), Plugin: s.Plugin, Endpoint: string(s.Endpoint), Limit: document[shield.Limit]{s.Limit}}
 }
 
 func (r *storeRow) noun() *shield.Store {
-	return &shield.Store{Meta: r.meta(), Plugin: r.Plugin, Endpoint: shield.Endpoint(r.Endpoint)}
+	return &shield.Store{Meta: r.meta(), Plugin: r.Plugin, Endpoint: shield.Endpoint(r.Endpoint), Limit: r.Limit.V}
 }
 
 func stores() noun[shield.Store, storeRow] {

@@ -51,6 +51,9 @@ type taskRow struct {
 	TargetEndpoint string `bun:"target_endpoint"`
 	StoreEndpoint  string `bun:"store_endpoint"`
 	Log            string `bun:"log"`
+
+	StoreLimit document[shield.Limit]     `bun:"store_limit"`
+	Findings   document[*shield.Findings] `bun:"findings"`
 }
 
 func taskToRow(t *shield.Task) (*taskRow, error) {
@@ -71,7 +74,8 @@ func taskToRow(t *shield.Task) (*taskRow, error) {
 		ErrorCode: string(t.ErrorCode), Error: t.Error,
 		RawBytes: t.Progress.RawBytes, StoredBytes: t.Progress.StoredBytes,
 		Rate: t.Progress.Rate, TotalBytes: t.Progress.TotalBytes,
-		Log: t.Log,
+		Log:        t.Log,
+		StoreLimit: document[shield.Limit]{t.StoreLimit}, Findings: document[*shield.Findings]{t.Findings},
 	}, nil
 }
 
@@ -93,6 +97,8 @@ func (r *taskRow) noun() (*shield.Task, error) {
 		ErrorCode: shield.Code(r.ErrorCode), Error: r.Error,
 		Progress: shield.Progress{RawBytes: r.RawBytes, StoredBytes: r.StoredBytes, Rate: r.Rate, TotalBytes: r.TotalBytes},
 		Log:      r.Log,
+
+		StoreLimit: r.StoreLimit.V, Findings: r.Findings.V,
 	}, nil
 }
 

@@ -168,7 +168,7 @@ func (d *Daemon) assemble() {
 	})
 	d.server = server.New(d.catalog, d.scheduler, d.plugins, k.ring, server.Options{
 		Token: k.token, Release: c.Release, Mode: c.mode(), Timezone: c.Timezone,
-		CheckSchedule: checkSchedule, Changed: d.scheduler.Changed,
+		CheckSchedule: checkSchedule, CheckLimit: task.CheckLimit, Changed: d.scheduler.Changed,
 		Library: d.library, Log: c.Log,
 	})
 	d.http = &http.Server{
@@ -233,7 +233,9 @@ func (d *Daemon) reveal(t *shield.Task) error {
 			return err
 		}
 	}
-	t.StoreEndpoint, err = d.keys.ring.Reveal(t.Store, t.StoreEndpoint)
+	if t.Store != "" {
+		t.StoreEndpoint, err = d.keys.ring.Reveal(t.Store, t.StoreEndpoint)
+	}
 	return err
 }
 

@@ -102,7 +102,8 @@ type Inspector interface {
 }
 
 // A Tester is a Target or Store that can say whether its system is reachable
-// and usable, without changing it.
+// and usable, and leaves it as it was. A store writes a small object, reads it
+// back, lists and deletes it, and says which permission is missing.
 type Tester interface {
 	Test(ctx context.Context) error
 }

@@ -78,7 +78,8 @@ func (r *Registry) Names() []string {
 	return names
 }
 
-func (r *Registry) opener(name string) (Opener, error) {
+// Opener returns the plugin called name, or Invalid for an unknown one.
+func (r *Registry) Opener(name string) (Opener, error) {
 	r.mu.RLock()
 	o, ok := r.openers[name]
 	r.mu.RUnlock()
@@ -90,7 +91,7 @@ func (r *Registry) opener(name string) (Opener, error) {
 
 // Info returns the description of a plugin, or Invalid for an unknown name.
 func (r *Registry) Info(ctx context.Context, name string) (Info, error) {
-	o, err := r.opener(name)
+	o, err := r.Opener(name)
 	if err != nil {
 		return Info{}, err
 	}
@@ -100,7 +101,7 @@ func (r *Registry) Info(ctx context.Context, name string) (Info, error) {
 // Resolve checks an endpoint for a plugin in a role: its fields, and the
 // plugin's own rules where it has any. It returns the canonical form.
 func (r *Registry) Resolve(ctx context.Context, name string, role Role, e shield.Endpoint) (shield.Endpoint, error) {
-	o, err := r.opener(name)
+	o, err := r.Opener(name)
 	if err != nil {
 		return nil, err
 	}
@@ -167,7 +168,7 @@ func (r *Registry) OpenTargetVersion(ctx context.Context, name, digest string, e
 }
 
 func (r *Registry) prepare(ctx context.Context, name string, role Role, e shield.Endpoint) (Opener, Info, shield.Endpoint, error) {
-	o, err := r.opener(name)
+	o, err := r.Opener(name)
 	if err != nil {
 		return nil, Info{}, nil, err
 	}

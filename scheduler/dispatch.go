@@ -136,6 +136,10 @@ func (s *Scheduler) finish(t *shield.Task, l *live, result shield.TaskResult, er
 	if !o.RetryAt.IsZero() {
 		time.AfterFunc(time.Until(o.RetryAt), func() { signal(s.wake) })
 	}
+	if o.Code == shield.Locked && !o.RetryAt.IsZero() {
+		s.log.Info("task waits", "task", t.UUID, "op", t.Op, "until", o.RetryAt, "reason", o.Error)
+		return
+	}
 	s.log.Info("task ended", "task", t.UUID, "op", t.Op, "status", o.Status, "error", o.Error)
 }
 
@@ -163,7 +167,7 @@ func (s *Scheduler) queueLeftover(ctx context.Context, t *shield.Task, key strin
 
 // outcome turns what the runner returned into what the catalog keeps.
 func (s *Scheduler) outcome(t *shield.Task, l *live, r shield.TaskResult, err error, now time.Time) shield.Outcome {
-	o := shield.Outcome{Status: shield.TaskDone, StoppedAt: now.UTC(), Progress: r.Progress}
+	o := shield.Outcome{Status: shield.TaskDone, StoppedAt: now.UTC(), Progress: r.Progress, Findings: r.Findings}
 	switch {
 	case err == nil && t.Op == shield.OpBackup:
 		o.Archive = r.Archive
@@ -174,16 +178,48 @@ func (s *Scheduler) outcome(t *shield.Task, l *live, r shield.TaskResult, err er
 	case err != nil:
 		o.Status, o.Code, o.Error = shield.TaskFailed, shield.CodeOf(err), err.Error()
 	}
-	if o.Error != "" {
+	switch {
+	case t.Op == shield.OpPurge && o.Code == shield.Locked:
+		o.RetryAt = afterLock(shield.UntilOf(err), now)
+		o.Error = waits(shield.UntilOf(err)) + ": " + o.Error
+		l.Log(shield.SourceShield, o.Error)
+	case o.Error != "":
 		l.Log(shield.SourceShield, string(o.Status)+": "+o.Error)
 	}
 	// A purge is wanted until the store confirms it.
 	if t.Op == shield.OpPurge && o.Status == shield.TaskFailed {
-		o.RetryAt = now.Add(backoff(t.Attempts)).UTC()
+		if o.RetryAt.IsZero() {
+			o.RetryAt = now.Add(backoff(t.Attempts)).UTC()
+		}
 		l.Log(shield.SourceShield, "this purge is tried again at "+o.RetryAt.Format(time.RFC3339))
 	}
 	o.Log = l.lines.text()
 	return o
+}
+
+// How long a purge waits for a lock of which nobody tells the end, at most for
+// one whose end is far off, since locks can be lifted, and at least.
+const (
+	lockUnknown = time.Hour
+	lockMost    = 24 * time.Hour
+	lockLeast   = time.Minute
+)
+
+// afterLock is when to try again to purge what a store keeps until a time.
+func afterLock(until, now time.Time) time.Time {
+	wait := lockUnknown
+	if !until.IsZero() {
+		// Rounded up: stores count in seconds.
+		wait = min(max(until.Add(time.Second).Sub(now), lockLeast), lockMost)
+	}
+	return now.Add(wait).UTC()
+}
+
+func waits(until time.Time) string {
+	if until.IsZero() {
+		return "waits for the store, which keeps this and does not tell until when"
+	}
+	return "waits for the store, which keeps this until " + until.UTC().Format(time.RFC3339)
 }
 
 // backoff is how long to wait after so many attempts: 1 minute, doubled each

@@ -28,10 +28,12 @@ func (s *Scheduler) taskFor(ctx context.Context, r shield.Request) (*shield.Task
 		err = s.fillRestore(ctx, t, r)
 	case shield.OpPurge:
 		err = s.fillPurge(ctx, t, r)
-	case shield.OpTestStore:
+	case shield.OpTestStore, shield.OpCheckStore:
 		err = s.fillStore(ctx, t, r.Store)
+	case shield.OpTestTarget, shield.OpProbeTarget:
+		err = s.fillTarget(ctx, t, r.Target)
 	default:
-		err = shield.FieldErrorf("op", "is %q: backup, restore, purge or test-store are allowed", r.Op)
+		err = shield.ValidateOp(r.Op)
 	}
 	if err != nil {
 		return nil, err
@@ -48,6 +50,7 @@ func (s *Scheduler) fillStore(ctx context.Context, t *shield.Task, ref string) e
 		return err
 	}
 	t.Store, t.StoreName, t.StorePlugin, t.StoreEndpoint = st.UUID, st.Name, st.Plugin, st.Endpoint
+	t.StoreLimit = st.Limit
 	return nil
 }
 
@@ -140,7 +143,11 @@ func (s *Scheduler) fillPurge(ctx context.Context, t *shield.Task, r shield.Requ
 	}
 	for _, o := range open {
 		if o.Archive == a.UUID {
-			return shield.Errorf(shield.Conflict, "", "archive %s is being purged already, by task %s", a.UUID, o.UUID)
+			text := fmt.Sprintf("archive %s is being purged already, by task %s", a.UUID, o.UUID)
+			if o.Waits() {
+				text += ", which " + o.Error
+			}
+			return &shield.Error{Code: shield.Conflict, Message: text}
 		}
 	}
 	if r.Reason == "" {
@@ -160,6 +167,7 @@ func leftover(t *shield.Task, key string, at time.Time) *shield.Task {
 		UUID: uuid.NewString(), Owner: "system", Op: shield.OpPurge, Status: shield.TaskPending,
 		Priority: t.Priority, RequestedAt: at.UTC(), Job: t.Job, JobName: t.JobName,
 		Store: t.Store, StoreName: t.StoreName, StorePlugin: t.StorePlugin, StoreEndpoint: t.StoreEndpoint,
-		Agent: t.Agent, Key: key, ManifestKey: key + shield.ManifestSuffix,
+		StoreLimit: t.StoreLimit,
+		Agent:      t.Agent, Key: key, ManifestKey: key + shield.ManifestSuffix,
 	}
 }

@@ -233,6 +233,21 @@ func (c *Client) TestStore(ctx context.Context, ref string) (*shield.Task, error
 	return c.task(ctx, http.MethodPost, at("/v1/stores", ref, "test"), nil)
 }
 
+// CheckStore starts the conformance suite on a store.
+func (c *Client) CheckStore(ctx context.Context, ref string) (*shield.Task, error) {
+	return c.task(ctx, http.MethodPost, at("/v1/stores", ref, "check"), nil)
+}
+
+// TestTarget starts a test of a target.
+func (c *Client) TestTarget(ctx context.Context, ref string) (*shield.Task, error) {
+	return c.task(ctx, http.MethodPost, at("/v1/targets", ref, "test"), nil)
+}
+
+// ProbeTarget starts a probe of a target.
+func (c *Client) ProbeTarget(ctx context.Context, ref string) (*shield.Task, error) {
+	return c.task(ctx, http.MethodPost, at("/v1/targets", ref, "probe"), nil)
+}
+
 // Restore starts a restore of an archive, to its own target if target is
 // empty.
 func (c *Client) Restore(ctx context.Context, archive, target string) (*shield.Task, error) {
@@ -275,7 +290,8 @@ func (c *Client) Follow(ctx context.Context, uuid string, after int, wait time.D
 	return out, c.Do(ctx, http.MethodGet, at("/v1/tasks", uuid, "follow")+"?"+q.Encode(), nil, out)
 }
 
-// Wait follows a task to its end, calling seen at each news.
+// Wait follows a task to its end, or until it waits for a store's lock, calling
+// seen at each news.
 func (c *Client) Wait(ctx context.Context, uuid string, seen func(*FollowAnswer)) (*shield.Task, error) {
 	after := 0
 	for {
@@ -289,7 +305,7 @@ func (c *Client) Wait(ctx context.Context, uuid string, seen func(*FollowAnswer)
 			pause(ctx, followPause) // a daemon that cannot wait for news is not asked all the time
 		}
 		after = a.Next
-		if a.Task.Status.Final() {
+		if a.Task.Status.Final() || a.Task.Waits() {
 			return a.Task, nil
 		}
 	}

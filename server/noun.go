@@ -180,7 +180,7 @@ func (s *Server) stores() *noun[shield.Store] {
 		update: s.catalog.UpdateStore, remove: s.catalog.DeleteStore, changed: nothing,
 		meta: func(st *shield.Store) *shield.Meta { return &st.Meta },
 		prepare: func(ctx context.Context, st, old *shield.Store) (err error) {
-			if err := st.Validate(); err != nil {
+			if err := shield.FirstError(st.Validate(), s.opts.CheckLimit(&st.Limit)); err != nil {
 				return err
 			}
 			c := configured{row: st.UUID, role: plugin.RoleStore, plugin: st.Plugin, endpoint: st.Endpoint}

@@ -44,7 +44,12 @@ func (s *Server) filter(req bunrouter.Request, names ...string) (shield.Filter, 
 
 // What lists can be narrowed to.
 var (
-	ops = []string{string(shield.OpBackup), string(shield.OpRestore), string(shield.OpPurge), string(shield.OpTestStore)}
+	ops = func() (names []string) {
+		for _, op := range shield.Ops() {
+			names = append(names, string(op))
+		}
+		return names
+	}()
 
 	archiveFilters = []string{"target", "store", "job", "plugin", "after", "before", "limit", "status valid expired purging purged invalid"}
 	taskFilters    = []string{"target", "store", "job", "op", "after", "before", "limit", "status pending running done failed canceled"}

@@ -136,6 +136,15 @@ func (s *Server) mountTasks(g routes) {
 		}
 		return s.json(w, http.StatusAccepted, s.shown(t))
 	})
+	g.handle("POST", "/targets/:ref/test", func(w http.ResponseWriter, req bunrouter.Request) error {
+		return s.submit(w, req, shield.Request{Op: shield.OpTestTarget, Target: ref(req)})
+	})
+	g.handle("POST", "/targets/:ref/probe", func(w http.ResponseWriter, req bunrouter.Request) error {
+		return s.submit(w, req, shield.Request{Op: shield.OpProbeTarget, Target: ref(req)})
+	})
+	g.handle("POST", "/stores/:ref/check", func(w http.ResponseWriter, req bunrouter.Request) error {
+		return s.submit(w, req, shield.Request{Op: shield.OpCheckStore, Store: ref(req)})
+	})
 	g.handle("POST", "/stores/:ref/test", func(w http.ResponseWriter, req bunrouter.Request) error {
 		return s.submit(w, req, shield.Request{Op: shield.OpTestStore, Store: ref(req)})
 	})

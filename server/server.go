@@ -52,6 +52,9 @@ type Options struct {
 	Timezone string
 	// CheckSchedule checks the grammar of a schedule; nil accepts all.
 	CheckSchedule func(*shield.Schedule) error
+	// CheckLimit checks a store's limit beyond its own Validate; nil accepts
+	// all.
+	CheckLimit func(*shield.Limit) error
 	// Changed is called after each change of a job or schedule.
 	Changed func()
 	// Library keeps the modules of sandboxed plugins; nil leaves its routes
@@ -91,6 +94,9 @@ func New(c shield.Catalog, s shield.Scheduler, p Plugins, v Vault, opts Options)
 	}
 	if srv.opts.CheckSchedule == nil {
 		srv.opts.CheckSchedule = func(*shield.Schedule) error { return nil }
+	}
+	if srv.opts.CheckLimit == nil {
+		srv.opts.CheckLimit = func(*shield.Limit) error { return nil }
 	}
 	srv.routes()
 	return srv

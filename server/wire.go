@@ -36,6 +36,8 @@ func statusOf(c shield.Code) int {
 		return http.StatusNotFound
 	case shield.Conflict, shield.InUse, shield.Canceled:
 		return http.StatusConflict
+	case shield.Locked:
+		return http.StatusLocked
 	case shield.Unauthorized:
 		return http.StatusUnauthorized
 	case shield.Forbidden:

@@ -17,7 +17,8 @@ import (
 )
 
 // backup moves the target's stream into the store and proves that it is
-// there. The order is: both plugins open; stream; the target ended well; the
+// there. The order is: both plugins open; the target says what it holds, if it
+// can; stream; the target ended well; the
 // stream's end is given to the store; the store acknowledged length and
 // digest; the blob is found there; the manifest is stored and read back.
 // Failing anywhere purges what was stored.
@@ -30,11 +31,18 @@ func (c *call) backup(ctx context.Context) (shield.TaskResult, error) {
 	if err != nil {
 		return shield.TaskResult{}, err
 	}
-	store, err := c.openStore(ctx)
+	store, storeInfo, err := c.openStore(ctx)
 	if err != nil {
 		return shield.TaskResult{}, err
 	}
-	b := &backup{call: c, target: target, store: store, info: info, opts: opts, takenAt: time.Now().UTC().Truncate(time.Millisecond)}
+	b := &backup{call: c, target: target, store: store, info: info, opts: opts}
+	if storeInfo.Keeping {
+		b.keeper, _ = store.(plugin.Keeper)
+	}
+	if b.probed, _, err = c.probe(ctx, target); err != nil {
+		return shield.TaskResult{}, err
+	}
+	b.takenAt = time.Now().UTC().Truncate(time.Millisecond)
 	a, err := b.run(ctx)
 	result := shield.TaskResult{Archive: a, Progress: c.transfer.progress()}
 	if err != nil {
@@ -69,7 +77,9 @@ type backup struct {
 	*call
 	target  plugin.Target
 	store   plugin.Store
+	keeper  plugin.Keeper // nil if the store keeps nothing
 	info    plugin.Info
+	probed  plugin.Probe // what the target said it holds, if it could
 	opts    *archive.WriterOptions
 	takenAt time.Time
 
@@ -112,7 +122,7 @@ func (b *backup) stream(ctx context.Context) (archive.Summary, plugin.Stored, er
 		defer close(put)
 		var err error
 		ack, err = guard(ctx, b.runner.opts.Grace, func() (plugin.Stored, error) {
-			return b.store.Put(ctx, b.task.Key, pr)
+			return b.put(ctx, b.task.Key, pr)
 		})
 		if err == nil {
 			err = endReached(pr)
@@ -126,8 +136,23 @@ func (b *backup) stream(ctx context.Context) (archive.Summary, plugin.Stored, er
 	sum, sealed := b.seal(ctx, t, w)
 	// The store sees a clean end of stream only if the target ended well.
 	pw.CloseWithError(sealed)
+	t.waiting.Add(1)
 	<-put
+	t.waiting.Add(-1)
 	return sum, ack, t.verdict(ctx)
+}
+
+// put stores a blob, and has it kept until the archive expires by a store that
+// can.
+func (b *backup) put(ctx context.Context, key string, r io.Reader) (plugin.Stored, error) {
+	if b.keeper == nil {
+		return b.store.Put(ctx, key, r)
+	}
+	return b.keeper.PutUntil(ctx, key, r, b.expires())
+}
+
+func (b *backup) expires() time.Time {
+	return b.takenAt.Add(time.Duration(b.task.Retention) * time.Second)
 }
 
 // seal runs the target and ends the archive stream, cleanly if the target
@@ -136,6 +161,9 @@ func (b *backup) seal(ctx context.Context, t *transfer, w *archive.Writer) (arch
 	err := b.guarded(ctx, func() error { return b.target.Backup(ctx, w) })
 	if err == nil {
 		err = stopped(ctx)
+	}
+	if raw, _ := w.Progress(); err == nil && raw == 0 && !b.probed.Empty() {
+		err = shield.Errorf(shield.TargetFailed, "", "its dump is empty, though before it the target %s", describeProbe(&b.probed))
 	}
 	if err != nil {
 		t.fail(shield.TargetFailed, err)
@@ -165,7 +193,8 @@ func (b *backup) header() archive.Header {
 	return archive.Header{
 		Archive: t.Archive, TargetUUID: t.Target, TargetName: t.TargetName,
 		Plugin: t.TargetPlugin, PluginVersion: b.info.Version, PluginDigest: b.info.Digest,
-		TakenAt: b.takenAt,
+		TakenAt:  b.takenAt,
+		Versions: b.probed.Versions, Counts: b.probed.Counts,
 	}
 }
 
@@ -178,12 +207,10 @@ func (b *backup) prove(ctx context.Context, sum archive.Summary, ack plugin.Stor
 	if ack.Key != b.task.Key {
 		b.stored = append(b.stored, ack.Key)
 	}
-	err := b.onStore(ctx, func() error {
-		if err := agree(sum, ack); err != nil {
-			return err
-		}
-		return b.confirm(ctx, sum, ack)
-	})
+	err := agree(sum, ack)
+	if err == nil {
+		err = b.again(ctx, "looking for "+ack.Key, func() error { return b.confirm(ctx, sum, ack) })
+	}
 	if err != nil {
 		return b.blame(ctx, shield.StoreFailed, err)
 	}
@@ -205,7 +232,7 @@ func agree(sum archive.Summary, ack plugin.Stored) error {
 // beginning.
 func (b *backup) confirm(ctx context.Context, sum archive.Summary, ack plugin.Stored) error {
 	if l, ok := b.store.(plugin.Lister); ok {
-		return listed(ctx, l, ack.Key, sum.SealedSize)
+		return b.listed(ctx, l, ack.Key, sum.SealedSize)
 	}
 	r, err := b.store.Get(ctx, ack.Key)
 	if err != nil {
@@ -222,9 +249,10 @@ func (b *backup) confirm(ctx context.Context, sum archive.Summary, ack plugin.St
 	return nil
 }
 
-func listed(ctx context.Context, l plugin.Lister, key string, size int64) error {
+func (b *backup) listed(ctx context.Context, l plugin.Lister, key string, size int64) error {
 	found := false
 	err := l.List(ctx, key, func(o plugin.Object) error {
+		b.transfer.activity.Add(1)
 		if o.Key != key {
 			return nil
 		}
@@ -263,8 +291,9 @@ func (b *backup) archive(sum archive.Summary, ack plugin.Stored) *shield.Archive
 	return &shield.Archive{
 		UUID: t.Archive, Target: t.Target, Store: t.Store, Job: t.Job,
 		TargetName: t.TargetName, StoreName: t.StoreName,
-		Key: key, TakenAt: b.takenAt, ExpiresAt: b.takenAt.Add(time.Duration(t.Retention) * time.Second),
+		Key: key, TakenAt: b.takenAt, ExpiresAt: b.expires(),
 		Status: shield.ArchiveValid, Plugin: t.TargetPlugin, PluginVersion: b.info.Version, PluginDigest: b.info.Digest,
+		Versions: b.probed.Versions, Counts: b.probed.Counts,
 		Compression: string(b.opts.Level), Encrypted: len(b.opts.Recipients) > 0,
 		RawSize: sum.RawSize, RawDigest: sum.RawDigest, StoredSize: sum.SealedSize, StoredDigest: sum.SealedDigest, Seal: sum.Seal,
 		Frames: sum.Frames,
@@ -281,6 +310,7 @@ func (b *backup) commit(ctx context.Context, a *shield.Archive) error {
 	data, err := archive.SealManifest(&archive.Manifest{
 		Archive: a.UUID, Key: a.Key, TargetUUID: a.Target, TargetName: a.TargetName,
 		TargetPlugin: a.Plugin, PluginVersion: a.PluginVersion, PluginDigest: a.PluginDigest,
+		Versions: a.Versions, Counts: a.Counts,
 		StoreUUID: a.Store, StoreName: a.StoreName, JobUUID: b.task.Job, JobName: b.task.JobName,
 		TakenAt: a.TakenAt, FinishedAt: time.Now().UTC(), ExpiresAt: a.ExpiresAt,
 		RawSize: a.RawSize, RawDigest: a.RawDigest, SealedSize: a.StoredSize, SealedDigest: a.StoredDigest, Seal: a.Seal,
@@ -292,7 +322,7 @@ func (b *backup) commit(ctx context.Context, a *shield.Archive) error {
 	wanted := a.Key + shield.ManifestSuffix
 	b.stored = append(b.stored, wanted)
 	err = b.onStore(ctx, func() error {
-		ack, err := b.store.Put(ctx, wanted, bytes.NewReader(data))
+		ack, err := b.put(ctx, wanted, bytes.NewReader(data))
 		if err != nil {
 			return fmt.Errorf("storing the manifest: %w", err)
 		}
@@ -301,8 +331,11 @@ func (b *backup) commit(ctx context.Context, a *shield.Archive) error {
 			a.ManifestKey = ack.Key
 			b.stored = append(b.stored, ack.Key)
 		}
-		return sameBlob(ctx, b.store, a.ManifestKey, data)
+		return nil
 	})
+	if err == nil {
+		err = b.again(ctx, "reading "+a.ManifestKey, func() error { return sameBlob(ctx, b.store, a.ManifestKey, data) })
+	}
 	if err != nil {
 		return b.blame(ctx, shield.StoreFailed, err)
 	}
@@ -333,7 +366,7 @@ func (b *backup) cleanUp(ctx context.Context, failure error) ([]string, error) {
 	defer cancel()
 	var left []string
 	for _, key := range b.stored {
-		err := b.onStore(ctx, func() error { return b.store.Delete(ctx, key) })
+		err := b.again(ctx, "deleting "+key, func() error { return b.store.Delete(ctx, key) })
 		if err != nil {
 			b.logf("%s could not be purged: %v", key, err)
 			left = append(left, key)

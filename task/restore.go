@@ -16,7 +16,7 @@ func (c *call) restore(ctx context.Context) (shield.TaskResult, error) {
 	if err != nil {
 		return shield.TaskResult{}, err
 	}
-	store, err := c.openStore(ctx)
+	store, _, err := c.openStore(ctx)
 	if err != nil {
 		return shield.TaskResult{}, err
 	}
@@ -26,9 +26,11 @@ func (c *call) restore(ctx context.Context) (shield.TaskResult, error) {
 	if c.task.Expected != nil {
 		t.total = c.task.Expected.RawSize
 	}
-	t.waiting.Add(1)
-	blob, err := guard(ctx, c.runner.opts.Grace, func() (io.ReadCloser, error) { return store.Get(ctx, c.task.Key) })
-	t.waiting.Add(-1)
+	var blob io.ReadCloser
+	err = c.again(ctx, "opening "+c.task.Key, func() (err error) {
+		blob, err = store.Get(ctx, c.task.Key)
+		return err
+	})
 	if err != nil {
 		return shield.TaskResult{}, c.blame(ctx, shield.StoreFailed, err)
 	}

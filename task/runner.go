@@ -1,5 +1,5 @@
 // Package task runs one operation of shield to its end: backup, restore,
-// purge, test-store. Runner is a shield.Runner for the host it runs on; it
+// purge, tests, a probe, a check of a store. Runner is a shield.Runner for the host it runs on; it
 // opens plugins, moves the bytes between them through package archive, and
 // proves the result. It never touches the catalog.
 package task
@@ -9,6 +9,8 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"reflect"
 	"runtime/debug"
 	"time"
 
@@ -47,8 +49,9 @@ type Options struct {
 
 // Runner runs tasks on this host. It is safe for concurrent use.
 type Runner struct {
-	plugins *plugin.Registry
-	opts    Options
+	plugins   *plugin.Registry
+	opts      Options
+	throttles throttles
 }
 
 var _ shield.Runner = (*Runner)(nil)
@@ -84,6 +87,7 @@ func (r *Runner) Run(ctx context.Context, t *shield.Task, m shield.Monitor) (shi
 	c := &call{runner: r, task: t, diag: newDiagnostics(m)}
 	c.transfer = &transfer{call: c, cancel: stop}
 	go c.transfer.watch(ctx)
+	defer c.leave()
 	switch t.Op {
 	case shield.OpBackup:
 		return c.backup(ctx)
@@ -91,6 +95,12 @@ func (r *Runner) Run(ctx context.Context, t *shield.Task, m shield.Monitor) (shi
 		return c.restore(ctx)
 	case shield.OpPurge:
 		return shield.TaskResult{}, c.purge(ctx)
+	case shield.OpCheckStore:
+		return c.checkStore(ctx)
+	case shield.OpTestTarget:
+		return shield.TaskResult{}, c.testTarget(ctx)
+	case shield.OpProbeTarget:
+		return c.probeTarget(ctx)
 	default:
 		return shield.TaskResult{}, c.testStore(ctx)
 	}
@@ -110,18 +120,34 @@ type call struct {
 	task     *shield.Task
 	diag     *diagnostics
 	transfer *transfer
+	left     func() // ends the use of the store's throttle
+}
+
+func (c *call) leave() {
+	if c.left != nil {
+		c.left()
+	}
 }
 
 func (c *call) logf(format string, args ...any) {
 	c.diag.log(shield.SourceShield, fmt.Sprintf(format, args...))
 }
 
-func (c *call) openStore(ctx context.Context) (plugin.Store, error) {
-	s, _, err := c.runner.plugins.OpenStore(ctx, c.task.StorePlugin, c.task.StoreEndpoint, c.diag.of(shield.SourceStore))
+// openStore opens the store, bounded by its limit.
+func (c *call) openStore(ctx context.Context) (plugin.Store, plugin.Info, error) {
+	s, info, err := c.runner.plugins.OpenStore(ctx, c.task.StorePlugin, c.task.StoreEndpoint, c.diag.of(shield.SourceStore))
 	if err != nil {
-		return nil, c.blame(ctx, shield.StoreFailed, err)
+		return nil, info, c.blame(ctx, shield.StoreFailed, err)
 	}
-	return s, nil
+	if reflect.ValueOf(c.task.StoreLimit).IsZero() {
+		return s, info, nil
+	}
+	t, leave, err := c.runner.throttles.take(c.task.Store, &c.task.StoreLimit)
+	if err != nil {
+		return nil, info, err
+	}
+	c.left = leave
+	return t.limited(s), info, nil
 }
 
 func (c *call) openTarget(ctx context.Context) (plugin.Target, plugin.Info, error) {
@@ -150,14 +176,17 @@ func (c *call) blame(ctx context.Context, side shield.Code, err error) error {
 	switch shield.CodeOf(err) {
 	case shield.Corrupt:
 		code = shield.Corrupt
-	case shield.Invalid, shield.NotFound, shield.Unavailable:
+	case shield.Invalid, shield.NotFound, shield.Unavailable, shield.Locked:
 		code = shield.CodeOf(err)
 	}
-	return &shield.Error{Code: code, Message: c.describe(side, err), Err: err}
+	return &shield.Error{Code: code, Message: c.describe(side, err), Until: shield.UntilOf(err), Err: err}
 }
 
 func (c *call) describe(side shield.Code, err error) string {
 	t := c.task
+	if side == shield.StoreFailed && shield.CodeOf(err) == shield.Locked {
+		return fmt.Sprintf("store %s (%s): %v", t.StoreName, t.StorePlugin, err) // it does what it was told to
+	}
 	switch side {
 	case shield.TargetFailed:
 		return fmt.Sprintf("target %s (%s) failed: %v%s", t.TargetName, t.TargetPlugin, err, c.diag.quote(shield.SourceTarget, err))
@@ -229,4 +258,40 @@ func (c *call) onStore(ctx context.Context, f func() error) error {
 	c.transfer.waiting.Add(1)
 	defer c.transfer.waiting.Add(-1)
 	return c.guarded(ctx, f)
+}
+
+// How often a store that is not available is asked in all, and how long it is
+// left alone at first; then twice as long each time.
+const (
+	tries      = 4
+	firstPause = time.Second
+)
+
+// again calls the store's code until it no longer returns Unavailable, a
+// bounded number of times. It is for calls that can be made twice: a Put
+// reads a stream, which cannot.
+func (c *call) again(ctx context.Context, what string, f func() error) error {
+	for n := 1; ; n++ {
+		err := c.onStore(ctx, f)
+		if !errors.Is(err, shield.Unavailable) || n == tries || ctx.Err() != nil {
+			return err
+		}
+		wait := backoff(n)
+		c.logf("%s: %v; trying again in %s (%d of %d)", what, err, wait.Round(time.Millisecond), n+1, tries)
+		c.transfer.activity.Add(1) // it did not hang
+		t := time.NewTimer(wait)
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+			return err
+		}
+	}
+}
+
+// backoff is the pause after so many tries, between half of it and all of it,
+// so that tasks which failed together do not come back together.
+func backoff(n int) time.Duration {
+	wait := firstPause << (n - 1)
+	return wait/2 + rand.N(wait/2)
 }

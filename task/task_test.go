@@ -30,6 +30,7 @@ type bench struct {
 	identity *age.X25519Identity
 	signer   ed25519.PublicKey
 	runner   *task.Runner
+	opts     *task.Options
 	monitor  recorder
 }
 
@@ -59,8 +60,13 @@ func newBench(t testing.TB, change ...func(*task.Options)) *bench {
 	for _, f := range change {
 		f(opts)
 	}
-	b.runner = task.NewRunner(plugins, opts)
+	b.opts, b.runner = opts, task.NewRunner(plugins, opts)
 	return b
+}
+
+// runnerOver returns a runner with the same keys and other plugins.
+func (b *bench) runnerOver(plugins *plugin.Registry) *task.Runner {
+	return task.NewRunner(plugins, b.opts)
 }
 
 func backupTask() *shield.Task {

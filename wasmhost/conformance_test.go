@@ -1,6 +1,7 @@
 package wasmhost_test
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -36,12 +37,16 @@ func TestConformanceIsolated(t *testing.T) {
 func conform(t *testing.T, o plugin.Opener) {
 	t.Helper()
 	target, restored, store := t.TempDir(), t.TempDir(), t.TempDir()
-	if err := os.WriteFile(filepath.Join(target, "content"), make([]byte, 3<<20+17), 0o600); err != nil {
+	content := make([]byte, 3<<20+17)
+	sum := sha256.Sum256(content)
+	if err := os.WriteFile(filepath.Join(target, "content"), append(content, sum[:]...), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	plugintest.Run(t, o, plugintest.Config{
 		TargetEndpoint:  endpoint(t, map[string]any{"dir": target, "password": "hunter2hunter2"}),
 		RestoreEndpoint: endpoint(t, map[string]any{"dir": restored, "password": "hunter2hunter2"}),
-		StoreEndpoint:   endpoint(t, map[string]any{"dir": store, "password": "hunter2hunter2"}),
+		StoreEndpoint:   endpoint(t, map[string]any{"dir": store, "password": "hunter2hunter2", "lock": true}),
+		Keeps:           true,
+		Checksums:       true,
 	})
 }

@@ -57,10 +57,8 @@ func extismRequest(r *calling.Request) map[string]any {
 		m["endpoint"] = json.RawMessage(r.Endpoint)
 		m["role"] = r.Role
 	}
-	for name, v := range map[string]string{"key": r.Key, "name": r.Name, "prefix": r.Prefix} {
-		if v != "" {
-			m[name] = v
-		}
+	for name, v := range r.Fields() {
+		m[name] = v
 	}
 	return m
 }
@@ -98,7 +96,7 @@ func isTrap(err error) bool { return bytes.Contains([]byte(err.Error()), []byte(
 // print puts the answer where an executable would have printed it.
 func (c *call) print(answer []byte) error {
 	switch c.request.Action {
-	case plugin.ActionInfo, plugin.ActionStore, plugin.ActionList:
+	case plugin.ActionInfo, plugin.ActionStore, plugin.ActionList, plugin.ActionProbe, plugin.ActionInspect:
 	default:
 		return nil
 	}

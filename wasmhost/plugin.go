@@ -69,15 +69,15 @@ func (p *Plugin) ask(ctx context.Context) (plugin.Info, plugin.Capabilities, err
 	return info, needs, err
 }
 
-// OpenTarget returns a target whose methods run the module. It is a
-// plugin.Tester or plugin.Validator only if the plugin declares the action.
+// OpenTarget returns a target whose methods run the module. It has those
+// optional interfaces whose actions the plugin declares.
 func (p *Plugin) OpenTarget(ctx context.Context, e shield.Endpoint, log plugin.Log) (plugin.Target, error) {
 	return calling.OpenFunc(p.open).Target(ctx, e, log)
 }
 
-// OpenStore returns a store whose methods run the module. It is a
-// plugin.Lister, plugin.Tester or plugin.Validator only if the plugin
-// declares the action. Each of its calls is one instance.
+// OpenStore returns a store whose methods run the module. It has those
+// optional interfaces whose actions the plugin declares, and is a
+// plugin.Keeper if its info says keeping. Each of its calls is one instance.
 func (p *Plugin) OpenStore(ctx context.Context, e shield.Endpoint, log plugin.Log) (plugin.Store, error) {
 	return calling.OpenFunc(p.open).Store(ctx, e, log)
 }

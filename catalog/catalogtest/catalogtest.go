@@ -79,7 +79,10 @@ func newTarget(name string) *shield.Target {
 }
 
 func newStore(name string) *shield.Store {
-	return &shield.Store{Meta: shield.Meta{Name: name}, Plugin: "s3", Endpoint: shield.Endpoint(`{"bucket":"b"}`)}
+	return &shield.Store{
+		Meta: shield.Meta{Name: name}, Plugin: "s3", Endpoint: shield.Endpoint(`{"bucket":"b"}`),
+		Limit: shield.Limit{Up: "20MiB", Timezone: "Europe/Rome", Windows: []shield.Window{{Days: "weekdays", From: "08:00", To: "18:00", Down: "1MiB"}}},
+	}
 }
 
 func newSchedule(name string) *shield.Schedule {
@@ -158,6 +161,7 @@ func (f *fixture) addArchive(taken time.Time, change ...func(*shield.Task)) *shi
 		Key: "key-" + t.UUID, ManifestKey: "manifest-" + t.UUID, TakenAt: taken, Plugin: "postgres", PluginVersion: "1.2.3",
 		PluginDigest: "blake3:aa", Compression: "fastest", Encrypted: true, RawSize: 1 << 40, RawDigest: "blake3:bb",
 		StoredSize: 1 << 39, StoredDigest: "blake3:cc", Seal: "age", Frames: 1 << 20,
+		Versions: map[string]string{"server": "PostgreSQL 15.18"}, Counts: map[string]int64{"rows": 1 << 40, "views": 0},
 	}
 	must(f.t, f.FinishTask(f.ctx, t.UUID, l, shield.Outcome{Status: shield.TaskDone, StoppedAt: taken, Archive: a}))
 	return a

@@ -134,12 +134,16 @@ func testFinishFailed(t *testing.T, f *fixture) {
 	run, task, l := startRun(f)
 	must(t, f.RenewTask(f.ctx, task.UUID, l, "so far"))
 	o := shield.Outcome{Status: shield.TaskFailed, StoppedAt: epoch(), Code: shield.TargetFailed, Error: "pg_dump: \x00 exit 1"}
+	o.Findings = &shield.Findings{Checks: []shield.Check{{Name: "one byte", Error: "no \x00 \xff", Seconds: 0.5}}}
 	must(t, f.FinishTask(f.ctx, task.UUID, l, o))
 	got, err := f.Task(f.ctx, task.UUID)
 	must(t, err)
 	if got.Status != shield.TaskFailed || got.ErrorCode != shield.TargetFailed || got.Error != "pg_dump: \uFFFD exit 1" || got.Log != "so far" {
 		t.Errorf("failed task is %s, %s: %q with log %q", got.Status, got.ErrorCode, got.Error, got.Log)
 	}
+	want := *o.Findings
+	want.Checks = []shield.Check{{Name: "one byte", Error: "no \x00 \uFFFD", Seconds: 0.5}}
+	wantSame(t, "findings", got.Findings, &want)
 	wantRun(t, f, run, shield.RunFailed)
 	wantEvents(t, f, shield.EventTaskEnded)
 	_, err = f.Archive(f.ctx, task.Archive)

@@ -122,33 +122,38 @@ func (c *checkPlugin) config(e *env, info *plugin.Info) (plugintest.Config, erro
 
 // results prints the outcome of each check.
 func (e *env) results(results []plugintest.Result) error {
-	type outcome struct {
-		Check   string  `json:"check"`
-		Passed  bool    `json:"passed"`
-		Error   string  `json:"error,omitempty"`
-		Seconds float64 `json:"seconds"`
-	}
 	failed := 0
-	all := make([]outcome, 0, len(results))
-	rows := make([][]string, 0, len(results))
+	all := make([]shield.Check, 0, len(results))
 	for _, r := range results {
-		o := outcome{Check: r.Name, Passed: r.Err == nil, Seconds: r.Took.Seconds()}
-		verdict := "passed"
+		c := shield.Check{Name: r.Name, Passed: r.Err == nil, Seconds: r.Took.Seconds()}
 		if r.Err != nil {
 			failed++
-			o.Error, verdict = r.Err.Error(), "FAILED: "+r.Err.Error()
+			c.Error = r.Err.Error()
 		}
-		all = append(all, o)
-		rows = append(rows, []string{r.Name, fmt.Sprintf("%.2f s", r.Took.Seconds()), verdict})
+		all = append(all, c)
 	}
-	var err error
+	show := func() error { return e.checks(all) }
 	if e.json {
-		err = e.printJSON(all)
-	} else {
-		err = table(e.out, []string{"check", "took", "result"}, rows)
+		show = func() error { return e.printJSON(all) }
 	}
-	if err == nil && failed > 0 {
-		err = shield.Errorf(shield.PluginFailed, "", "%d of %d checks failed", failed, len(results))
+	if err := show(); err != nil {
+		return err
 	}
-	return err
+	if failed > 0 {
+		return shield.Errorf(shield.PluginFailed, "", "%d of %d checks failed", failed, len(results))
+	}
+	return nil
+}
+
+// checks prints a table of checks.
+func (e *env) checks(all []shield.Check) error {
+	rows := make([][]string, 0, len(all))
+	for _, c := range all {
+		verdict := "passed"
+		if !c.Passed {
+			verdict = "FAILED: " + c.Error
+		}
+		rows = append(rows, []string{c.Name, fmt.Sprintf("%.2f s", c.Seconds), verdict})
+	}
+	return table(e.out, []string{"check", "took", "result"}, rows)
 }

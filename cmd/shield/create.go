@@ -45,6 +45,7 @@ type createStore struct {
 	naming
 	Plugin   string `help:"Plugin that knows this kind of storage." required:""`
 	Endpoint string `help:"Its settings: JSON, @FILE, or - for standard input." required:"" placeholder:"JSON|@FILE|-"`
+	Limit    string `help:"Bytes a second that may move each way, like 20MiB; or all of the limit as JSON, @FILE, or -." placeholder:"RATE|JSON|@FILE|-"`
 }
 
 func (c *createStore) Run(e *env) error {
@@ -52,7 +53,11 @@ func (c *createStore) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	return create(e, e.client.Stores(), &shield.Store{Meta: c.meta(), Plugin: c.Plugin, Endpoint: ep}, storeView)
+	limit, err := e.limit(c.Limit)
+	if err != nil {
+		return err
+	}
+	return create(e, e.client.Stores(), &shield.Store{Meta: c.meta(), Plugin: c.Plugin, Endpoint: ep, Limit: limit}, storeView)
 }
 
 type createSchedule struct {

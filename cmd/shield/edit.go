@@ -86,12 +86,20 @@ type editStore struct {
 	renaming
 	Plugin   *string `help:"Plugin that knows this kind of storage."`
 	Endpoint *string `help:"Its settings, whole: JSON, @FILE, or - for standard input. A secret given as ******** is kept." placeholder:"JSON|@FILE|-"`
+	Limit    *string `help:"Bytes a second that may move each way, like 20MiB; none; or all of the limit as JSON, @FILE, or -." placeholder:"RATE|JSON|@FILE|-"`
 }
 
 func (c *editStore) Run(e *env) error {
 	p := c.patch().set("plugin", c.Plugin)
 	if err := p.setEndpoint(e, c.Endpoint); err != nil {
 		return err
+	}
+	if c.Limit != nil {
+		limit, err := e.limit(*c.Limit)
+		if err != nil {
+			return err
+		}
+		p["limit"] = limit
 	}
 	return edit(e, e.client.Stores(), c.Ref, p, storeView)
 }

@@ -1,9 +1,13 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 
 	"github.com/shieldhq/shield"
 	"github.com/shieldhq/shield/internal/endpointarg"
@@ -46,4 +50,31 @@ func parseExpiry(text string) (int64, error) {
 		return 0, bad
 	}
 	return n * unit, nil
+}
+
+// limit reads a limit: a rate for both directions, none, or all of it as JSON,
+// as @FILE, or as - for standard input.
+func (e *env) limit(text string) (shield.Limit, error) {
+	var l shield.Limit
+	switch {
+	case text == "" || text == "none":
+		return l, nil
+	case text != "-" && text[0] != '@' && text[0] != '{':
+		l.Up, l.Down = text, text
+		return l, nil
+	}
+	object, err := e.endpoint(text)
+	if err != nil {
+		var field *shield.Error
+		if errors.As(err, &field) {
+			field.Field = "limit"
+		}
+		return l, err
+	}
+	d := json.NewDecoder(bytes.NewReader(object))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&l); err != nil {
+		return l, shield.FieldErrorf("limit", "%s", strings.TrimPrefix(err.Error(), "json: "))
+	}
+	return l, nil
 }

@@ -40,7 +40,11 @@ type cli struct {
 	Unpause unpauseCmd `cmd:"" help:"Start a job by its schedule again."`
 	Restore restoreCmd `cmd:"" help:"Restore an archive."`
 	Cancel  cancelCmd  `cmd:"" help:"Cancel a task."`
-	Test    testCmd    `cmd:"" help:"Test a store."`
+	Test    testCmd    `cmd:"" help:"Test a store or a target."`
+	Probe   probeCmd   `cmd:"" help:"Ask a target what it holds."`
+	Store   storeCmd   `cmd:"" help:"Check a store."`
+	Check   checkCmd   `cmd:"" hidden:"" help:"Check a store."`
+	Target  targetCmd  `cmd:"" hidden:"" help:"Test or probe a target."`
 	Explain explainCmd `cmd:"" help:"Explain a schedule, without a daemon."`
 	Plugin  pluginCmd  `cmd:"" help:"Install, grant, check and remove plugins."`
 }
@@ -62,7 +66,7 @@ const (
 const description = `Back up data systems into stores, and restore them.
 
 Names work wherever a UUID does. Exit status: 0 done; 1 failed; 2 bad usage or
-input; 3 not found; 4 conflict or in use; 5 no or wrong token; 6 the daemon
+input; 3 not found; 4 conflict, in use or locked; 5 no or wrong token; 6 the daemon
 cannot be reached; 7 the task that was waited for failed; 8 it was canceled;
 130 interrupted by a signal, while a task goes on.`
 
@@ -70,6 +74,9 @@ cannot be reached; 7 the task that was waited for failed; 8 it was canceled;
 func statusOf(err error) int {
 	var ended *taskEnded
 	if errors.As(err, &ended) {
+		if ended.status == shield.TaskPending {
+			return exitConflict
+		}
 		if ended.status == shield.TaskCanceled {
 			return exitTaskCanceled
 		}
@@ -82,7 +89,7 @@ func statusOf(err error) int {
 		return exitUsage
 	case shield.NotFound:
 		return exitNotFound
-	case shield.Conflict, shield.InUse:
+	case shield.Conflict, shield.InUse, shield.Locked:
 		return exitConflict
 	case shield.Unauthorized, shield.Forbidden:
 		return exitDenied

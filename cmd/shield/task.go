@@ -4,7 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -50,7 +53,8 @@ func (c *restoreArchive) Run(e *env) error {
 }
 
 type testCmd struct {
-	Store testStore `cmd:"" help:"Store, read back and delete a small blob."`
+	Store  testStore  `cmd:"" help:"Store, read back and delete a small blob."`
+	Target testTarget `cmd:"" help:"Ask a target whether it can be reached and used."`
 }
 
 type testStore struct {
@@ -64,6 +68,57 @@ func (c *testStore) Run(e *env) error {
 		return err
 	}
 	return e.started(t, c.Wait)
+}
+
+type testTarget struct {
+	refArg
+	Wait bool `help:"Follow the task, and exit with 7 or 8 unless it is done."`
+}
+
+func (c *testTarget) Run(e *env) error {
+	t, err := e.client.TestTarget(e.ctx, c.Ref)
+	if err != nil {
+		return err
+	}
+	return e.started(t, c.Wait)
+}
+
+type probeCmd struct {
+	Target probeTarget `cmd:"" help:"Print what a target holds and which software holds it. Waits for the answer."`
+}
+
+type probeTarget struct{ refArg }
+
+func (c *probeTarget) Run(e *env) error {
+	t, err := e.client.ProbeTarget(e.ctx, c.Ref)
+	if err != nil {
+		return err
+	}
+	return e.wait(t)
+}
+
+type storeCmd struct {
+	Check checkStore `cmd:"" help:"Run the conformance suite on a store, below a prefix of its own, and print what passed. Waits for the end."`
+	Test  testStore  `cmd:"" hidden:"" help:"Store, read back and delete a small blob."`
+}
+
+type checkCmd struct {
+	Store checkStore `cmd:"" help:"Run the conformance suite on a store."`
+}
+
+type targetCmd struct {
+	Test  testTarget  `cmd:"" help:"Ask a target whether it can be reached and used."`
+	Probe probeTarget `cmd:"" help:"Print what a target holds."`
+}
+
+type checkStore struct{ refArg }
+
+func (c *checkStore) Run(e *env) error {
+	t, err := e.client.CheckStore(e.ctx, c.Ref)
+	if err != nil {
+		return err
+	}
+	return e.wait(t)
 }
 
 type cancelCmd struct {
@@ -145,8 +200,11 @@ func (e *env) wait(t *shield.Task) error {
 		if err := e.printJSON(end); err != nil {
 			return err
 		}
-	} else {
-		e.summary(end)
+	} else if err := e.summary(end); err != nil {
+		return err
+	}
+	if end.Waits() {
+		return &taskEnded{end.Status, end.ErrorCode, fmt.Sprintf("%s task %s %s; it is tried again at %s", end.Op, end.UUID, end.Error, moment(end.NotBefore))}
 	}
 	if end.Status != shield.TaskDone {
 		return &taskEnded{end.Status, end.ErrorCode, fmt.Sprintf("%s task %s %s: %s", end.Op, end.UUID, end.Status, end.Error)}
@@ -163,7 +221,16 @@ func unwatched(t *shield.Task, err error) error {
 	return shield.Errorf(shield.CodeOf(err), "", "%w; the %s task may go on: "+hint, err, t.Op, t.UUID, t.UUID)
 }
 
-func (e *env) summary(t *shield.Task) {
+// summary prints what a task came to, and first what it found out.
+func (e *env) summary(t *shield.Task) error {
+	if f := t.Findings; f != nil {
+		if err := e.findings(f); err != nil {
+			return err
+		}
+	}
+	if t.Waits() {
+		return nil
+	}
 	p := t.Progress
 	seconds := t.StoppedAt.Sub(t.StartedAt).Seconds()
 	if t.StartedAt.IsZero() {
@@ -171,7 +238,7 @@ func (e *env) summary(t *shield.Task) {
 	}
 	fmt.Fprintf(e.out, "%s task %s: %s in %.2f s\n", t.Op, t.UUID, t.Status, seconds)
 	if t.Status != shield.TaskDone || p.RawBytes == 0 || p.StoredBytes == 0 {
-		return
+		return nil
 	}
 	fmt.Fprintf(e.out, "archive %s: %s raw, %s stored (%.2f to 1)", t.Archive, size(p.RawBytes), size(p.StoredBytes),
 		float64(p.RawBytes)/float64(p.StoredBytes))
@@ -179,6 +246,27 @@ func (e *env) summary(t *shield.Task) {
 		fmt.Fprintf(e.out, ", %s/s", size(int64(float64(p.RawBytes)/seconds)))
 	}
 	fmt.Fprintln(e.out)
+	return nil
+}
+
+// findings prints tables of what a task found out.
+func (e *env) findings(f *shield.Findings) error {
+	var rows [][]string
+	for _, name := range slices.Sorted(maps.Keys(f.Counts)) {
+		rows = append(rows, []string{name, strconv.FormatInt(f.Counts[name], 10)})
+	}
+	for _, name := range slices.Sorted(maps.Keys(f.Versions)) {
+		rows = append(rows, []string{name, f.Versions[name]})
+	}
+	if len(rows) > 0 {
+		if err := table(e.out, []string{"what", "is"}, rows); err != nil {
+			return err
+		}
+	}
+	if len(f.Checks) > 0 {
+		return e.checks(f.Checks)
+	}
+	return nil
 }
 
 // A bar is one line of progress, on terminals only.

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -11,7 +13,6 @@ import (
 	"github.com/shieldhq/shield"
 	"github.com/shieldhq/shield/plugin"
 	"github.com/shieldhq/shield/scheduler/timespec"
-	"github.com/shieldhq/shield/server"
 )
 
 // A view says how one kind of thing is shown.
@@ -49,7 +50,9 @@ var storeView = view[shield.Store]{
 	kind: "store", columns: []string{"name", "plugin", "summary"},
 	row:  func(s *shield.Store) []string { return []string{s.Name, s.Plugin, s.Summary} },
 	uuid: metaUUID(func(s *shield.Store) *shield.Meta { return &s.Meta }),
-	more: func(s *shield.Store) [][2]string { return [][2]string{{"endpoint", endpointText(s.Endpoint)}} },
+	more: func(s *shield.Store) [][2]string {
+		return [][2]string{{"endpoint", endpointText(s.Endpoint)}, {"limit", limitText(&s.Limit)}}
+	},
 }
 
 var scheduleView = view[shield.Schedule]{
@@ -91,7 +94,7 @@ var archiveView = view[shield.Archive]{
 	},
 	more: func(a *shield.Archive) [][2]string {
 		return [][2]string{
-			{"plugin", a.Plugin + " " + a.PluginVersion}, {"key", a.Key}, {"manifest", a.ManifestKey},
+			{"plugin", a.Plugin + " " + a.PluginVersion}, {"versions", versionsText(a.Versions)}, {"counts", countsText(a.Counts)}, {"key", a.Key}, {"manifest", a.ManifestKey},
 			{"raw bytes", strconv.FormatInt(a.RawSize, 10)}, {"raw digest", a.RawDigest},
 			{"stored bytes", strconv.FormatInt(a.StoredSize, 10)}, {"stored digest", a.StoredDigest},
 			{"compression", a.Compression}, {"job uuid", a.Job}, {"encrypted", yes(a.Encrypted)}, {"purge reason", dash(a.PurgeReason)},
@@ -107,10 +110,11 @@ var taskView = view[shield.Task]{
 			moment(t.RequestedAt), took(t), size(t.Progress.RawBytes), size(t.Progress.StoredBytes)}
 	},
 	more: func(t *shield.Task) [][2]string {
-		return [][2]string{
+		lines := [][2]string{
 			{"owner", t.Owner}, {"archive", dash(t.Archive)}, {"key", dash(t.Key)}, {"started at", moment(t.StartedAt)},
-			{"stopped at", moment(t.StoppedAt)}, {"attempts", strconv.Itoa(t.Attempts)}, {"error", dash(t.Error)},
+			{"stopped at", moment(t.StoppedAt)}, {"not before", moment(t.NotBefore)}, {"attempts", strconv.Itoa(t.Attempts)}, {"error", dash(t.Error)},
 		}
+		return append(lines, findingsLines(t.Findings)...)
 	},
 }
 
@@ -162,6 +166,49 @@ var pluginView = view[plugin.Offer]{
 		}
 		return lines
 	},
+}
+
+func findingsLines(f *shield.Findings) [][2]string {
+	if f == nil {
+		return nil
+	}
+	var lines [][2]string
+	if len(f.Counts)+len(f.Versions) > 0 {
+		lines = append(lines, [2]string{"counts", countsText(f.Counts)}, [2]string{"versions", versionsText(f.Versions)})
+	}
+	for _, c := range f.Checks {
+		verdict := "passed"
+		if !c.Passed {
+			verdict = "FAILED: " + c.Error
+		}
+		lines = append(lines, [2]string{"check", c.Name + ": " + verdict})
+	}
+	return lines
+}
+
+// countsText shows counts like "3 databases, 41 tables".
+func countsText(counts map[string]int64) string {
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(counts)) {
+		parts = append(parts, fmt.Sprintf("%d %s", counts[name], name))
+	}
+	return dash(strings.Join(parts, ", "))
+}
+
+func versionsText(versions map[string]string) string {
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(versions)) {
+		parts = append(parts, name+" "+versions[name])
+	}
+	return dash(strings.Join(parts, ", "))
+}
+
+func limitText(l *shield.Limit) string {
+	b, err := json.Marshal(l)
+	if err != nil || string(b) == "{}" {
+		return "-"
+	}
+	return string(b)
 }
 
 // endpointText shows an endpoint without the escapes that are for browsers.

@@ -69,6 +69,7 @@ ACTION(info) {
 	    "{\"name\": \"extism-file\", \"author\": \"you\", \"version\": \"1.0.0\","
 	    " \"features\": {\"target\": \"yes\", \"store\": \"no\"},"
 	    " \"fields\": [{\"mode\": \"target\", \"name\": \"folder\", \"type\": \"abspath\", \"required\": true}],"
+	    " \"actions\": [\"probe\"],"
 	    " \"capabilities\": {\"write\": [\"{folder}\"], \"memory\": \"16MiB\"}}";
 	output_set(block(text), strlen(text));
 	return 0;
@@ -82,6 +83,19 @@ ACTION(backup) {
 	int bad = copy(f, stdout);
 	fclose(f);
 	return bad ? fail("target_failed", "reading the file") : 0;
+}
+
+ACTION(probe) {
+	char dir[900], path[1024], answer[100];
+	if (folder(dir, sizeof dir)) return missing();
+	FILE *f = content(dir, "", "r", path, sizeof path);
+	if (!f) return fail("target_failed", "there is no file content in the folder");
+	int bad = fseek(f, 0, SEEK_END);
+	snprintf(answer, sizeof answer, "{\"counts\": {\"bytes\": %ld}}", ftell(f));
+	fclose(f);
+	if (bad) return fail("target_failed", "measuring the file");
+	output_set(block(answer), strlen(answer));
+	return 0;
 }
 
 ACTION(restore) {

@@ -7,6 +7,7 @@ package calling
 import (
 	"context"
 	"io"
+	"time"
 
 	"github.com/shieldhq/shield"
 	"github.com/shieldhq/shield/plugin"
@@ -44,6 +45,7 @@ type Request struct {
 	Key      string
 	Name     string
 	Prefix   string
+	Until    time.Time // zero for a blob that need not be kept
 	Listing  bool      // Prefix is meant, even if it is empty
 	SayRole  bool      // the action serves both roles
 	Input    io.Reader // nil for an action that reads nothing
@@ -61,6 +63,9 @@ func (r *Request) Args() []string {
 	if r.Name != "" {
 		args = append(args, "--name", r.Name)
 	}
+	if !r.Until.IsZero() {
+		args = append(args, "--until", r.until())
+	}
 	if r.Key != "" {
 		args = append(args, "--key", r.Key)
 	}
@@ -68,6 +73,31 @@ func (r *Request) Args() []string {
 		args = append(args, "--prefix", r.Prefix)
 	}
 	return args
+}
+
+// until is the wire form of Until. A part of a second counts as a whole one,
+// so that a store that counts in seconds keeps the blob long enough.
+func (r *Request) until() string {
+	t := r.Until.UTC()
+	if whole := t.Truncate(time.Second); !whole.Equal(t) {
+		t = whole.Add(time.Second)
+	}
+	return t.Format(time.RFC3339)
+}
+
+// Fields returns the texts of a request by their names, for a carrier whose
+// plugins take it as one object.
+func (r *Request) Fields() map[string]string {
+	m := map[string]string{}
+	for name, v := range map[string]string{"key": r.Key, "name": r.Name, "prefix": r.Prefix} {
+		if v != "" {
+			m[name] = v
+		}
+	}
+	if !r.Until.IsZero() {
+		m["until"] = r.until()
+	}
+	return m
 }
 
 // A Session is a target or a store, opened.

@@ -14,7 +14,7 @@ import (
 var reportable = map[shield.Code]bool{
 	shield.Invalid: true, shield.NotFound: true, shield.Conflict: true, shield.InUse: true,
 	shield.Unauthorized: true, shield.Forbidden: true, shield.Unavailable: true,
-	shield.TimedOut: true, shield.Corrupt: true, shield.TargetFailed: true,
+	shield.TimedOut: true, shield.Locked: true, shield.Corrupt: true, shield.TargetFailed: true,
 	shield.StoreFailed: true, shield.PluginFailed: true,
 }
 

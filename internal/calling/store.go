@@ -10,10 +10,12 @@ import (
 	"io"
 	"regexp"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
 	"github.com/shieldhq/shield"
+	"github.com/shieldhq/shield/internal/able"
 	"github.com/shieldhq/shield/plugin"
 )
 
@@ -30,7 +32,18 @@ var _ plugin.Store = (*store)(nil)
 // Put copies r to the plugin's standard input and returns what it printed.
 // An error of r is returned as it is.
 func (s *store) Put(ctx context.Context, key string, r io.Reader) (plugin.Stored, error) {
-	request := Request{Action: plugin.ActionStore, Input: r}
+	return s.put(ctx, key, Request{Action: plugin.ActionStore, Input: r})
+}
+
+// keeper is put into the store where info says keeping.
+type keeper struct{ s *store }
+
+// PutUntil is Put with the flag --until.
+func (k keeper) PutUntil(ctx context.Context, key string, r io.Reader, until time.Time) (plugin.Stored, error) {
+	return k.s.put(ctx, key, Request{Action: plugin.ActionStore, Input: r, Until: until})
+}
+
+func (s *store) put(ctx context.Context, key string, request Request) (plugin.Stored, error) {
 	if s.s.Info.Naming && key != "" {
 		if err := checkKey(key); err != nil {
 			return plugin.Stored{}, shield.FieldErrorf("key", "%v", err)
@@ -197,59 +210,19 @@ func checkKey(key string) error {
 
 // Store returns the store with exactly the abilities that info declares.
 func (s *Session) Store() plugin.Store {
-	st, l, t, v := &store{s}, lister{s}, tester{s}, validator{s}
-	type (
-		lists struct {
-			*store
-			lister
-		}
-		tests struct {
-			*store
-			tester
-		}
-		validates struct {
-			*store
-			validator
-		}
-		lt struct {
-			*store
-			lister
-			tester
-		}
-		lv struct {
-			*store
-			lister
-			validator
-		}
-		tv struct {
-			*store
-			tester
-			validator
-		}
-		ltv struct {
-			*store
-			lister
-			tester
-			validator
-		}
-	)
-	switch (can{s.Info.Can(plugin.ActionList), s.Info.Can(plugin.ActionTest), s.Info.Can(plugin.ActionValidate)}) {
-	case can{list: true}:
-		return lists{st, l}
-	case can{test: true}:
-		return tests{st, t}
-	case can{validate: true}:
-		return validates{st, v}
-	case can{list: true, test: true}:
-		return lt{st, l, t}
-	case can{list: true, validate: true}:
-		return lv{st, l, v}
-	case can{test: true, validate: true}:
-		return tv{st, t, v}
-	case can{true, true, true}:
-		return ltv{st, l, t, v}
+	st := &store{s}
+	var a able.StoreAbilities
+	if s.Info.Can(plugin.ActionList) {
+		a.Lister = lister{s}
 	}
-	return st
+	if s.Info.Keeping {
+		a.Keeper = keeper{st}
+	}
+	if s.Info.Can(plugin.ActionTest) {
+		a.Tester = tester{s}
+	}
+	if s.Info.Can(plugin.ActionValidate) {
+		a.Validator = validator{s}
+	}
+	return able.Store(st, a)
 }
-
-type can struct{ list, test, validate bool }

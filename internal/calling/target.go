@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"github.com/shieldhq/shield"
+	"github.com/shieldhq/shield/internal/able"
 	"github.com/shieldhq/shield/plugin"
 )
 
@@ -17,26 +18,20 @@ var _ plugin.Target = (*target)(nil)
 
 // Target returns the target with exactly the abilities that info declares.
 func (s *Session) Target() plugin.Target {
-	t := &target{s}
-	switch test, validate := s.Info.Can(plugin.ActionTest), s.Info.Can(plugin.ActionValidate); {
-	case test && validate:
-		return struct {
-			*target
-			tester
-			validator
-		}{t, tester{s}, validator{s}}
-	case test:
-		return struct {
-			*target
-			tester
-		}{t, tester{s}}
-	case validate:
-		return struct {
-			*target
-			validator
-		}{t, validator{s}}
+	var a able.TargetAbilities
+	if s.Info.Can(plugin.ActionProbe) {
+		a.Prober = prober{s}
 	}
-	return t
+	if s.Info.Can(plugin.ActionInspect) {
+		a.Inspector = inspector{s}
+	}
+	if s.Info.Can(plugin.ActionTest) {
+		a.Tester = tester{s}
+	}
+	if s.Info.Can(plugin.ActionValidate) {
+		a.Validator = validator{s}
+	}
+	return able.Target(&target{s}, a)
 }
 
 // Backup copies the plugin's standard output to w. If w fails, the plugin is

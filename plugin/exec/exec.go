@@ -112,15 +112,15 @@ func (p *Plugin) stat() (os.FileInfo, error) {
 	return fi, nil
 }
 
-// OpenTarget returns a target whose methods run the plugin. It is a
-// plugin.Tester or plugin.Validator only if the plugin declares the action.
+// OpenTarget returns a target whose methods run the plugin. It has those
+// optional interfaces whose actions the plugin declares.
 func (p *Plugin) OpenTarget(ctx context.Context, e shield.Endpoint, log plugin.Log) (plugin.Target, error) {
 	return calling.OpenFunc(p.open).Target(ctx, e, log)
 }
 
-// OpenStore returns a store whose methods run the plugin. It is a
-// plugin.Lister, plugin.Tester or plugin.Validator only if the plugin
-// declares the action. Each of its calls is one process.
+// OpenStore returns a store whose methods run the plugin. It has those
+// optional interfaces whose actions the plugin declares, and is a
+// plugin.Keeper if its info says keeping. Each of its calls is one process.
 func (p *Plugin) OpenStore(ctx context.Context, e shield.Endpoint, log plugin.Log) (plugin.Store, error) {
 	return calling.OpenFunc(p.open).Store(ctx, e, log)
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/shieldhq/shield"
+	"github.com/shieldhq/shield/internal/able"
 	"github.com/shieldhq/shield/plugin"
 	"github.com/shieldhq/shield/plugin/exec"
 )
@@ -22,7 +23,7 @@ import (
 const (
 	legacyInfo = `{"name":"script","author":"a","version":"1","features":{"target":"yes","store":"yes"}}`
 	fdInfo     = `{"name":"script","author":"a","version":"1","features":{"target":"yes","store":"yes"},"endpoint":"fd","naming":true,
-		"actions":["list","test","validate"],
+		"keeping":true,"actions":["list","test","validate","probe","inspect"],
 		"fields":[{"mode":"both","name":"password","type":"password"},{"mode":"both","name":"dir","type":"abspath"}]}`
 )
 
@@ -243,30 +244,28 @@ func TestInfoErrors(t *testing.T) {
 
 func TestAbilitiesAreThoseDeclared(t *testing.T) {
 	t.Parallel()
-	all := []plugin.Action{plugin.ActionList, plugin.ActionTest, plugin.ActionValidate}
-	for set := range 1 << len(all) {
+	all := []plugin.Action{plugin.ActionList, plugin.ActionTest, plugin.ActionValidate, plugin.ActionProbe, plugin.ActionInspect}
+	for set := range 1 << (len(all) + 1) {
 		declared := []plugin.Action{}
 		for n, a := range all {
 			if set&(1<<n) != 0 {
 				declared = append(declared, a)
 			}
 		}
-		t.Run(fmt.Sprint(declared), func(t *testing.T) {
+		has := func(n int) bool { return set&(1<<n) != 0 }
+		keeps := has(len(all))
+		t.Run(fmt.Sprint(declared, keeps), func(t *testing.T) {
 			t.Parallel()
 			list, err := json.Marshal(declared)
 			if err != nil {
 				t.Fatal(err)
 			}
-			p := script(t, nil, strings.Replace(legacyInfo, "{", `{"actions":`+string(list)+`,`, 1), nil)
-			s, tg := store(t, p, `{}`, nil), target(t, p, `{}`, nil)
-			_, lists := s.(plugin.Lister)
-			_, tests := s.(plugin.Tester)
-			_, validates := s.(plugin.Validator)
-			_, targetTests := tg.(plugin.Tester)
-			_, targetValidates := tg.(plugin.Validator)
-			_, targetLists := tg.(plugin.Lister)
-			got := []bool{lists, tests, validates, targetTests, targetValidates, targetLists}
-			want := []bool{set&1 != 0, set&2 != 0, set&4 != 0, set&2 != 0, set&4 != 0, false}
+			p := script(t, nil, strings.Replace(legacyInfo, "{", fmt.Sprintf(`{"actions":%s,"keeping":%v,`, list, keeps), 1), nil)
+			s := able.StoreAbilitiesOf(store(t, p, `{}`, nil))
+			tg := able.TargetAbilitiesOf(target(t, p, `{}`, nil))
+			got := []bool{s.Lister != nil, s.Tester != nil, s.Validator != nil, s.Keeper != nil,
+				tg.Prober != nil, tg.Inspector != nil, tg.Tester != nil, tg.Validator != nil}
+			want := []bool{has(0), has(1), has(2), keeps, has(3), has(4), has(1), has(2)}
 			if fmt.Sprint(got) != fmt.Sprint(want) {
 				t.Errorf("abilities are %v, want %v", got, want)
 			}

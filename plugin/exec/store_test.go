@@ -56,7 +56,7 @@ func TestPut(t *testing.T) {
 func TestArguments(t *testing.T) {
 	t.Parallel()
 	show := `{ printf '<%s>' "$@"; echo; } >&2; [ "$1" != store ] || { cat >/dev/null; echo '{"key":"k"}'; }`
-	actions := map[plugin.Action]string{"store": show, "purge": show, "list": show, "test": show, "validate": show, "retrieve": show, "backup": show, "restore": show}
+	actions := map[plugin.Action]string{"probe": show + "; echo '{}'", "inspect": show + "; cat >/dev/null; echo '{}'", "store": show, "purge": show, "list": show, "test": show, "validate": show, "retrieve": show, "backup": show, "restore": show}
 	const odd = "-k it's; $x\"*"
 	calls := []struct {
 		want string
@@ -68,6 +68,19 @@ func TestArguments(t *testing.T) {
 		}},
 		{"<store>", func(ctx context.Context, s plugin.Store, _ plugin.Target) error {
 			_, err := s.Put(ctx, "", strings.NewReader(""))
+			return err
+		}},
+		{"<store><--name><k><--until><2026-11-22T10:00:01Z>", func(ctx context.Context, s plugin.Store, _ plugin.Target) error {
+			until := time.Date(2026, 11, 22, 11, 0, 0, 1, time.FixedZone("CET", 3600))
+			_, err := s.(plugin.Keeper).PutUntil(ctx, "k", strings.NewReader(""), until)
+			return err
+		}},
+		{"<probe>", func(ctx context.Context, _ plugin.Store, tg plugin.Target) error {
+			_, err := tg.(plugin.Prober).Probe(ctx)
+			return err
+		}},
+		{"<inspect>", func(ctx context.Context, _ plugin.Store, tg plugin.Target) error {
+			_, err := tg.(plugin.Inspector).Inspect(ctx, strings.NewReader("x"))
 			return err
 		}},
 		{"<retrieve><--key><" + odd + ">", func(ctx context.Context, s plugin.Store, _ plugin.Target) error {

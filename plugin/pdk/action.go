@@ -18,6 +18,8 @@ var actions = map[plugin.Action]func(context.Context, *call) error{
 	plugin.ActionList:     list,
 	plugin.ActionTest:     test,
 	plugin.ActionValidate: validate,
+	plugin.ActionProbe:    probe,
+	plugin.ActionInspect:  inspect,
 }
 
 func backup(ctx context.Context, c *call) error {
@@ -50,7 +52,7 @@ func store(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	stored, err := s.Put(ctx, c.name, c.stdin)
+	stored, err := c.put(ctx, s)
 	if err := shield.FirstError(err, c.stdin.complete()); err != nil {
 		return err
 	}
@@ -59,6 +61,18 @@ func store(ctx context.Context, c *call) error {
 		a.Size, a.ArchiveSize = &stored.Size, &stored.Size
 	}
 	return json.NewEncoder(c.stdout).Encode(a)
+}
+
+// put stores standard input, until a time if one was given.
+func (c *call) put(ctx context.Context, s plugin.Store) (plugin.Stored, error) {
+	if c.until.IsZero() {
+		return s.Put(ctx, c.name, c.stdin)
+	}
+	k, ok := s.(plugin.Keeper)
+	if !ok {
+		return plugin.Stored{}, exitErrorf(exitUnsupported, "%s cannot keep a blob until a time", c.info.Name)
+	}
+	return k.PutUntil(ctx, c.name, c.stdin, c.until)
 }
 
 func retrieve(ctx context.Context, c *call) error {
@@ -115,6 +129,45 @@ func validate(ctx context.Context, c *call) error {
 		return v.Validate(ctx)
 	}
 	return nil // the fields were checked already, and there are no rules beyond them
+}
+
+func probe(ctx context.Context, c *call) error {
+	t, err := c.opener.OpenTarget(ctx, c.endpoint, c.log)
+	if err != nil {
+		return err
+	}
+	p, ok := t.(plugin.Prober)
+	if !ok {
+		return c.unsupported()
+	}
+	answer, err := p.Probe(ctx)
+	if err != nil {
+		return err
+	}
+	return c.printProbe(answer)
+}
+
+func inspect(ctx context.Context, c *call) error {
+	t, err := c.opener.OpenTarget(ctx, c.endpoint, c.log)
+	if err != nil {
+		return err
+	}
+	i, ok := t.(plugin.Inspector)
+	if !ok {
+		return c.unsupported()
+	}
+	answer, err := i.Inspect(ctx, c.stdin)
+	if err := shield.FirstError(err, c.stdin.complete()); err != nil {
+		return err
+	}
+	return c.printProbe(answer)
+}
+
+func (c *call) printProbe(p plugin.Probe) error {
+	if err := p.Check(); err != nil {
+		return shield.Errorf(shield.PluginFailed, "", "%w", err)
+	}
+	return json.NewEncoder(c.stdout).Encode(p)
 }
 
 // open opens the target or the store, as the role says.

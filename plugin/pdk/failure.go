@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
+	"time"
 
 	"github.com/shieldhq/shield"
 	"github.com/shieldhq/shield/plugin"
@@ -87,7 +88,7 @@ func (c *call) classify(err error) *shield.Error {
 	if code == shield.Internal {
 		code = failureOf(c.role)
 	}
-	return &shield.Error{Code: code, Message: err.Error()}
+	return &shield.Error{Code: code, Message: err.Error(), Until: shield.UntilOf(err)}
 }
 
 func failureOf(r plugin.Role) shield.Code {
@@ -110,6 +111,7 @@ type errorLine struct {
 	Code    shield.Code `json:"code"`
 	Field   string      `json:"field,omitempty"`
 	Message string      `json:"message"`
+	Until   time.Time   `json:"until,omitzero"`
 }
 
 // FormatError returns the error line for e: the last line of standard error,
@@ -120,8 +122,16 @@ func FormatError(e *shield.Error) string {
 	var b strings.Builder
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
-	_ = enc.Encode(errorLine{Code: e.Code, Field: e.Field, Message: message}) // strings always encode
+	_ = enc.Encode(errorLine{Code: e.Code, Field: e.Field, Message: message, Until: encodable(shield.UntilOf(e))}) // strings always encode
 	return errorPrefix + strings.TrimSuffix(b.String(), "\n")
+}
+
+// encodable drops a time whose year JSON cannot hold.
+func encodable(t time.Time) time.Time {
+	if t = t.UTC(); t.Year() < 1 || t.Year() > 9999 {
+		return time.Time{}
+	}
+	return t
 }
 
 // ParseError returns the error that FormatError wrote in line, nil if line is
@@ -135,5 +145,5 @@ func ParseError(line string) *shield.Error {
 	if err := json.Unmarshal([]byte(text), &e); err != nil || e.Code == "" {
 		return nil
 	}
-	return &shield.Error{Code: e.Code, Field: e.Field, Message: e.Message}
+	return &shield.Error{Code: e.Code, Field: e.Field, Message: e.Message, Until: e.Until}
 }

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -69,11 +70,12 @@ func TestRun(t *testing.T) {
 		{"two actions", []string{"backup", "restore"}, "", 1, "", "one action is wanted"},
 		{"unknown flag", []string{"backup", "--verbose"}, "", 1, "", "verbose"},
 		{"no endpoint", []string{"backup"}, "", 1, "", "needs its endpoint"},
-		{"unknown action", []string{"inspect", "-e", target}, "", 2, "", `the action \"inspect\" is not supported`},
+		{"unknown action", []string{"melt", "-e", target}, "", 2, "", `the action \"melt\" is not supported`},
 		{"bad JSON", []string{"backup", "-e", "{"}, "", 10, "", `"code":"invalid","field":"endpoint"`},
 		{"no key", []string{"retrieve", "-e", store}, "", 11, "", "retrieve needs --key KEY"},
 		{"missing field", []string{"backup", "-e", "{}"}, "", 12, "", `"field":"endpoint.name"`},
 		{"bad field", []string{"backup", "-e", `{"name":7}`}, "", 13, "", `"field":"endpoint.name"`},
+		{"no time", []string{"store", "-e", store, "--until", "tomorrow"}, "", 1, "", "tomorrow"},
 		{"failure", []string{"backup", "-e", `{"name":"unknown"}`}, "", 4, "", `shield-error: {"code":"target_failed"`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -96,6 +98,45 @@ func TestStore(t *testing.T) {
 	}
 	if b, _ := m.Blob("s", "n"); string(b) != "12345" {
 		t.Errorf("%q was stored", b)
+	}
+}
+
+// TestKept stores a blob until a time and tries to purge it.
+func TestKept(t *testing.T) {
+	t.Parallel()
+	m := memory()
+	until := time.Now().Add(time.Hour).UTC().Truncate(time.Second)
+	const endpoint = `{"name":"s","lock":true}`
+	if got := run(m, "12345", nil, "store", "-e", endpoint, "--name", "n", "--until", until.Format(time.RFC3339)); got.status != 0 {
+		t.Fatalf("got %+v", got)
+	}
+	got := run(m, "", nil, "purge", "-e", endpoint, "--key", "n")
+	err := pdk.ParseError(strings.TrimSpace(got.stderr))
+	if got.status != 4 || err == nil || err.Code != shield.Locked || !err.Until.Equal(until) {
+		t.Errorf("got %+v, want locked until %s", got, until)
+	}
+	bare := &plugin.Native{About: plugin.Info{Name: "bare", Features: plugin.Features{Target: "no", Store: "yes"}}}
+	bare.Store = func(shield.Endpoint, plugin.Log) (plugin.Store, error) { return struct{ plugin.Store }{}, nil }
+	if got := run(bare, "", nil, "store", "-e", "{}", "--until", until.Format(time.RFC3339)); got.status != 2 || !strings.Contains(got.stderr, "cannot keep") {
+		t.Errorf("got %+v, want that it cannot", got)
+	}
+}
+
+func TestProbeAndInspect(t *testing.T) {
+	t.Parallel()
+	m := memory()
+	endpoint := `{"name":"t"}`
+	m.SetTarget("t", []byte("12345"))
+	want := `{"counts":{"bytes":5},"versions":{"memory":"1.0.0"}}` + "\n"
+	if got := run(m, "", nil, "probe", "-e", endpoint); got.status != 0 || got.stdout != want {
+		t.Errorf("got %+v, want %s", got, want)
+	}
+	stream := run(m, "", nil, "backup", "-e", endpoint).stdout
+	if got := run(m, stream, nil, "inspect", "-e", endpoint); got.status != 0 || got.stdout != `{"counts":{"bytes":5}}`+"\n" {
+		t.Errorf("got %+v", got)
+	}
+	if got := run(m, stream[1:], nil, "inspect", "-e", endpoint); got.status != 4 || !strings.Contains(got.stderr, `"code":"corrupt"`) || got.stdout != "" {
+		t.Errorf("got %+v", got)
 	}
 }
 
@@ -276,10 +317,11 @@ func TestErrorLine(t *testing.T) {
 		shield.FieldErrorf("endpoint.host", "has a <tag> & \"quotes\"\nand lines"),
 		shield.Errorf(shield.NotFound, "", "no blob"),
 		shield.Errorf(shield.StoreFailed, "", "%s", long),
+		{Code: shield.Locked, Message: "kept", Until: time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)},
 	} {
 		line := pdk.FormatError(e)
 		got := pdk.ParseError(line)
-		if got == nil || got.Code != e.Code || got.Field != e.Field || !strings.HasPrefix(e.Message, strings.TrimRight(got.Message, "\uFFFD")) {
+		if got == nil || got.Code != e.Code || got.Field != e.Field || !got.Until.Equal(e.Until) || !strings.HasPrefix(e.Message, strings.TrimRight(got.Message, "\uFFFD")) {
 			t.Errorf("%s became %+v", line, got)
 		}
 		if len(line) > 4096 || strings.Contains(line, "\n") {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"time"
 
 	"github.com/shieldhq/shield"
 	"github.com/shieldhq/shield/plugin"
@@ -18,6 +19,7 @@ type request struct {
 	key      string
 	name     string
 	prefix   string
+	until    time.Time
 }
 
 // parse reads the command line. Flags may stand before or after the action.
@@ -35,6 +37,10 @@ func (c *call) parse(args []string) error {
 	}
 	f.StringVar(&c.name, "name", "", "")
 	f.StringVar(&c.prefix, "prefix", "", "")
+	f.Func("until", "", func(text string) (err error) {
+		c.until, err = time.Parse(time.RFC3339, text)
+		return err
+	})
 	f.StringVar(&role, "role", "", "")
 	f.BoolVar(&text, "text", false, "") // of the original protocol; changes nothing here
 	if err := f.Parse(args); err != nil {
@@ -51,13 +57,15 @@ func (c *call) parse(args []string) error {
 	return nil
 }
 
-const usage = "PLUGIN info|validate|test|backup|restore|store|retrieve|purge|list [--role target|store] [--endpoint JSON] [--key KEY] [--name KEY] [--prefix PREFIX]"
+const usage = "PLUGIN info|validate|test|probe|backup|inspect|restore|store|retrieve|purge|list [--role target|store] [--endpoint JSON] [--key KEY] [--name KEY] [--until TIME] [--prefix PREFIX]"
 
 // roles says which role an action belongs to; the other actions say it by
 // --role.
 var roles = map[plugin.Action]plugin.Role{
 	plugin.ActionBackup:   plugin.RoleTarget,
 	plugin.ActionRestore:  plugin.RoleTarget,
+	plugin.ActionProbe:    plugin.RoleTarget,
+	plugin.ActionInspect:  plugin.RoleTarget,
 	plugin.ActionStore:    plugin.RoleStore,
 	plugin.ActionRetrieve: plugin.RoleStore,
 	plugin.ActionPurge:    plugin.RoleStore,

@@ -1,88 +1,93 @@
 package plugintest
 
-import "github.com/shieldhq/shield/plugin"
+import (
+	"context"
+	"io"
+	"time"
+
+	"github.com/shieldhq/shield"
+	"github.com/shieldhq/shield/internal/able"
+	"github.com/shieldhq/shield/plugin"
+)
 
 // withTargetAbilities returns t with the optional interfaces that inner has
 // and no others.
 func withTargetAbilities(t *faultyTarget, inner plugin.Target) plugin.Target {
-	tester, tests := inner.(plugin.Tester)
-	validator, validates := inner.(plugin.Validator)
-	switch {
-	case tests && validates:
-		return struct {
-			*faultyTarget
-			plugin.Tester
-			plugin.Validator
-		}{t, tester, validator}
-	case tests:
-		return struct {
-			*faultyTarget
-			plugin.Tester
-		}{t, tester}
-	case validates:
-		return struct {
-			*faultyTarget
-			plugin.Validator
-		}{t, validator}
+	a := able.TargetAbilitiesOf(inner)
+	if a.Prober != nil {
+		a.Prober = faultyProber{t.f, a.Prober}
 	}
-	return t
+	if a.Inspector != nil {
+		a.Inspector = faultyInspector{t.f, a.Inspector}
+	}
+	return able.Target(t, a)
 }
 
 // withStoreAbilities does the same for a store.
-func withStoreAbilities(s *faultyStore, f *Faulty, inner plugin.Store) plugin.Store {
-	lister, lists := inner.(plugin.Lister)
-	tester, tests := inner.(plugin.Tester)
-	validator, validates := inner.(plugin.Validator)
-	l := faultyLister{f, lister}
-	switch [3]bool{lists, tests, validates} {
-	case [3]bool{true, false, false}:
-		return struct {
-			*faultyStore
-			faultyLister
-		}{s, l}
-	case [3]bool{false, true, false}:
-		return struct {
-			*faultyStore
-			plugin.Tester
-		}{s, tester}
-	case [3]bool{false, false, true}:
-		return struct {
-			*faultyStore
-			plugin.Validator
-		}{s, validator}
-	case [3]bool{true, true, false}:
-		return listingTester{s, l, tester}
-	case [3]bool{true, false, true}:
-		return listingValidator{s, l, validator}
-	case [3]bool{false, true, true}:
-		return testingValidator{s, tester, validator}
-	case [3]bool{true, true, true}:
-		return able{s, l, tester, validator}
+func withStoreAbilities(s *faultyStore, inner plugin.Store) plugin.Store {
+	a := able.StoreAbilitiesOf(inner)
+	if a.Lister != nil {
+		a.Lister = faultyLister{s.f, a.Lister}
 	}
-	return s
+	if a.Keeper != nil {
+		a.Keeper = faultyKeeper{s, a.Keeper}
+	}
+	return able.Store(s, a)
 }
 
-type listingTester struct {
-	*faultyStore
-	faultyLister
-	plugin.Tester
+type faultyProber struct {
+	f     *Faulty
+	inner plugin.Prober
 }
 
-type listingValidator struct {
-	*faultyStore
-	faultyLister
-	plugin.Validator
+func (p faultyProber) Probe(ctx context.Context) (plugin.Probe, error) {
+	if _, ok := p.f.has(ProbeFails, ""); ok {
+		return plugin.Probe{}, shield.Errorf(shield.TargetFailed, "", "fault: the probe has failed")
+	}
+	if _, ok := p.f.has(ProbeHangs, ""); ok {
+		return plugin.Probe{}, hang(ctx, 0)
+	}
+	answer, err := p.inner.Probe(ctx)
+	if n, ok := p.f.has(ProbeCounts, ""); ok && err == nil {
+		answer.Counts = map[string]int64{"bytes": n}
+	}
+	return answer, err
 }
 
-type testingValidator struct {
-	*faultyStore
-	plugin.Tester
-	plugin.Validator
+type faultyInspector struct {
+	f     *Faulty
+	inner plugin.Inspector
 }
 
-type able struct {
-	*faultyStore
-	faultyLister
-	plugin.Tester
-	plugin.Validator
+func (i faultyInspector) Inspect(ctx context.Context, r io.Reader) (plugin.Probe, error) {
+	if _, ok := i.f.has(InspectAccepts, ""); ok {
+		_, err := copyContext(context.WithoutCancel(ctx), io.Discard, deafReader{r})
+		return plugin.Probe{}, err
+	}
+	return i.inner.Inspect(ctx, r)
+}
+
+type faultyKeeper struct {
+	s     *faultyStore
+	inner plugin.Keeper
+}
+
+// PutUntil has the faults of Put.
+func (k faultyKeeper) PutUntil(ctx context.Context, key string, r io.Reader, until time.Time) (plugin.Stored, error) {
+	if _, ok := k.s.f.has(KeepForgets, key); ok {
+		return k.s.Put(ctx, key, r)
+	}
+	s := &faultyStore{k.s.f, keeping{k.s.Store, k.inner, until}}
+	return s.Put(ctx, key, r)
+}
+
+// keeping is a store whose Put keeps blobs until a time.
+type keeping struct {
+	plugin.Store
+	keeper plugin.Keeper
+	until  time.Time
+}
+
+func (k keeping) Put(ctx context.Context, key string, r io.Reader) (plugin.Stored, error) {
+	return k.keeper.PutUntil(ctx, key, r, k.until)
 }

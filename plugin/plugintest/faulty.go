@@ -26,6 +26,14 @@ const (
 	TargetDropsFrom Fault = "target drops from"
 	// TargetPanics: Backup writes n bytes and panics.
 	TargetPanics Fault = "target panics"
+	// ProbeFails: Probe returns TargetFailed.
+	ProbeFails Fault = "probe fails"
+	// ProbeHangs: Probe waits until ctx is done, whose cause it returns.
+	ProbeHangs Fault = "probe hangs"
+	// ProbeCounts: Probe answers that the target holds n bytes.
+	ProbeCounts Fault = "probe counts"
+	// InspectAccepts: Inspect takes every stream for a whole one.
+	InspectAccepts Fault = "inspect accepts"
 	// RestoreFailsAfter: Restore reads n bytes, restores nothing and returns
 	// TargetFailed.
 	RestoreFailsAfter Fault = "restore fails after"
@@ -73,6 +81,8 @@ const (
 	// PutIgnoresErrors: Put takes an error of its reader for the end of the
 	// stream, and stores and acknowledges what came before it.
 	PutIgnoresErrors Fault = "put ignores errors"
+	// PutUnavailable: the first n Puts read nothing and return Unavailable.
+	PutUnavailable Fault = "put unavailable"
 	// PutPanics: Put reads n bytes and panics.
 	PutPanics Fault = "put panics"
 	// GetFlips: the lowest bit of the byte at offset n is inverted in what
@@ -92,8 +102,23 @@ const (
 	DeleteFails Fault = "delete fails"
 	// DeleteLies: Delete removes nothing and returns nil.
 	DeleteLies Fault = "delete lies"
+	// DeleteHangs: Delete waits until ctx is done, whose cause it returns.
+	DeleteHangs Fault = "delete hangs"
+	// DeleteLocked: Delete removes nothing and returns Locked, until n seconds
+	// from now, or without a time if n is 0.
+	DeleteLocked Fault = "delete locked"
+	// DeleteUnavailable: the first n Deletes return Unavailable.
+	DeleteUnavailable Fault = "delete unavailable"
+	// GetUnavailable: the first n Gets return Unavailable.
+	GetUnavailable Fault = "get unavailable"
+	// KeepForgets: PutUntil stores the blob and does not keep it.
+	KeepForgets Fault = "keep forgets"
 	// ListMisses: List leaves out every blob.
 	ListMisses Fault = "list misses"
+	// ListHangs: List waits until ctx is done, whose cause it returns.
+	ListHangs Fault = "list hangs"
+	// ListUnavailable: the first n Lists return Unavailable.
+	ListUnavailable Fault = "list unavailable"
 )
 
 // Faulty is a plugin with faults that can be switched on and off. Without
@@ -157,6 +182,18 @@ func (f *Faulty) has(fault Fault, key string) (int64, bool) {
 	return s.n, true
 }
 
+// unavailable serves the faults that strike only so many times.
+func (f *Faulty) unavailable(fault Fault, key string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s, ok := f.faults[fault]
+	if !ok || !s.match(key) || int64(f.calls[fault]) >= s.n {
+		return nil
+	}
+	f.calls[fault]++
+	return shield.Errorf(shield.Unavailable, "", "fault: not available, for the time being (%d of %d)", f.calls[fault], s.n)
+}
+
 // Info implements plugin.Opener.
 func (f *Faulty) Info(ctx context.Context) (plugin.Info, error) { return f.inner.Info(ctx) }
 
@@ -175,5 +212,5 @@ func (f *Faulty) OpenStore(ctx context.Context, e shield.Endpoint, log plugin.Lo
 	if err != nil {
 		return nil, err
 	}
-	return withStoreAbilities(&faultyStore{f, s}, f, s), nil
+	return withStoreAbilities(&faultyStore{f, s}, s), nil
 }

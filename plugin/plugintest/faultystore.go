@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/shieldhq/shield"
 	"github.com/shieldhq/shield/plugin"
@@ -48,6 +50,9 @@ func (s *faultyStore) Put(ctx context.Context, key string, r io.Reader) (plugin.
 
 // putEnds serves the faults that end a Put without storing anything.
 func (s *faultyStore) putEnds(ctx context.Context, key string, r io.Reader) error {
+	if err := s.f.unavailable(PutUnavailable, key); err != nil {
+		return err
+	}
 	if n, ok := s.f.has(PutFailsAfter, key); ok {
 		return readHead(ctx, r, n, failed("failed after %d bytes", n))
 	}
@@ -136,6 +141,9 @@ func (s *faultyStore) Get(ctx context.Context, key string) (io.ReadCloser, error
 	if _, ok := s.f.has(GetPanics, key); ok {
 		_ = doPanic(ctx, 0)
 	}
+	if err := s.f.unavailable(GetUnavailable, key); err != nil {
+		return nil, err
+	}
 	r, err := s.Store.Get(ctx, key)
 	if errors.Is(err, shield.NotFound) {
 		if _, ok := s.f.has(GetEmpty, key); ok {
@@ -193,6 +201,15 @@ func (f *flipReader) Read(p []byte) (int, error) {
 }
 
 func (s *faultyStore) Delete(ctx context.Context, key string) error {
+	if err := s.f.unavailable(DeleteUnavailable, key); err != nil {
+		return err
+	}
+	if n, ok := s.f.has(DeleteHangs, key); ok {
+		return hang(ctx, n)
+	}
+	if n, ok := s.f.has(DeleteLocked, key); ok {
+		return lockedFor(key, time.Duration(n)*time.Second)
+	}
 	if _, ok := s.f.has(DeleteFails, key); ok {
 		return failed("%q is not deleted", key)
 	}
@@ -206,12 +223,26 @@ func (s *faultyStore) Delete(ctx context.Context, key string) error {
 	return err
 }
 
+func lockedFor(key string, d time.Duration) error {
+	e := &shield.Error{Code: shield.Locked, Message: fmt.Sprintf("fault: %q is kept", key)}
+	if d > 0 {
+		e.Until = time.Now().Add(d).UTC()
+	}
+	return e
+}
+
 type faultyLister struct {
 	f *Faulty
 	plugin.Lister
 }
 
 func (l faultyLister) List(ctx context.Context, prefix string, yield func(plugin.Object) error) error {
+	if err := l.f.unavailable(ListUnavailable, prefix); err != nil {
+		return err
+	}
+	if n, ok := l.f.has(ListHangs, prefix); ok {
+		return hang(ctx, n)
+	}
 	return l.Lister.List(ctx, prefix, func(o plugin.Object) error {
 		if _, ok := l.f.has(ListMisses, o.Key); ok {
 			return nil

@@ -54,6 +54,9 @@ func (s *suite) checkStoreRole(ctx context.Context, info *plugin.Info) error {
 	if lists != info.Can(plugin.ActionList) {
 		return fmt.Errorf("info says list: %v, the store says %v", info.Can(plugin.ActionList), lists)
 	}
+	if _, keeps := st.(plugin.Keeper); keeps != info.Keeping {
+		return fmt.Errorf("info says keeping: %v, the store says %v", info.Keeping, keeps)
+	}
 	return shield.FirstError(s.checkMissing(ctx, info, plugin.RoleStore, s.cfg.StoreEndpoint), checkAbilities(ctx, info, st))
 }
 
@@ -68,6 +71,12 @@ func (s *suite) checkTargetRole(ctx context.Context, info *plugin.Info) error {
 	t, err := s.target(ctx, s.cfg.TargetEndpoint)
 	if err != nil {
 		return err
+	}
+	_, probes := t.(plugin.Prober)
+	_, inspects := t.(plugin.Inspector)
+	if probes != info.Can(plugin.ActionProbe) || inspects != info.Can(plugin.ActionInspect) {
+		return fmt.Errorf("info says probe: %v and inspect: %v, the target says %v and %v",
+			info.Can(plugin.ActionProbe), info.Can(plugin.ActionInspect), probes, inspects)
 	}
 	return shield.FirstError(s.checkMissing(ctx, info, plugin.RoleTarget, s.cfg.TargetEndpoint), checkAbilities(ctx, info, t))
 }
@@ -139,7 +148,7 @@ func (s *suite) use(ctx context.Context, r plugin.Role, e shield.Endpoint) error
 	if err != nil {
 		return err
 	}
-	rc, err := st.Get(ctx, "plugintest/missing")
+	rc, err := st.Get(ctx, s.cfg.Prefix+"missing")
 	if err == nil {
 		_ = rc.Close()
 	}

@@ -3,16 +3,12 @@ package plugintest
 import (
 	"bytes"
 	"context"
-	"encoding/hex"
 	"fmt"
 	"io"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
-
-	"github.com/zeebo/blake3"
 
 	"github.com/shieldhq/shield"
 	"github.com/shieldhq/shield/plugin"
@@ -21,61 +17,72 @@ import (
 // Memory is a plugin called "memory" that keeps everything in memory. Its
 // endpoint is {"name": "x"}, for a target and for a store: what is opened
 // with the same name of the same Memory is the same place. It passes the
-// suite, lists, tests and honours wanted keys. It is safe for concurrent use.
+// suite and has every ability: its targets are tested, probed and inspected,
+// its stores list and honour wanted keys. It is safe for concurrent use.
 //
-// A field "password" is accepted, secret, and means nothing.
+// A field "password" is accepted, secret, and means nothing. With "lock": true
+// a store keeps the blobs that PutUntil gives it; without, it keeps none.
 type Memory struct {
 	mu      sync.Mutex
-	targets map[string]func() io.Reader
+	targets map[string]content
 	stores  map[string]map[string]stored
+	wrote   map[string]bool // digests of the streams that Backup wrote
 	puts    int
+}
+
+// A content is what a target holds.
+type content struct {
+	open func() io.Reader
+	size int64
 }
 
 type stored struct {
 	content []byte
 	at      time.Time
+	until   time.Time // kept until then
 }
 
 var _ plugin.Opener = (*Memory)(nil)
 
 // NewMemory returns a Memory without targets and with empty stores.
 func NewMemory() *Memory {
-	return &Memory{targets: map[string]func() io.Reader{}, stores: map[string]map[string]stored{}}
+	return &Memory{targets: map[string]content{}, stores: map[string]map[string]stored{}, wrote: map[string]bool{}}
 }
 
-// SetTarget makes the target called name hold content.
-func (m *Memory) SetTarget(name string, content []byte) {
-	content = bytes.Clone(content)
-	m.setTarget(name, func() io.Reader { return bytes.NewReader(content) })
+// SetTarget makes the target called name hold some bytes.
+func (m *Memory) SetTarget(name string, b []byte) {
+	b = bytes.Clone(b)
+	m.setTarget(name, content{func() io.Reader { return bytes.NewReader(b) }, int64(len(b))})
 }
 
 // GenerateTarget makes the target called name hold what Stream(size, seed)
 // gives, without keeping it in memory.
 func (m *Memory) GenerateTarget(name string, size int64, seed uint64) {
-	m.setTarget(name, func() io.Reader { return Stream(size, seed) })
+	m.setTarget(name, content{func() io.Reader { return Stream(size, seed) }, size})
 }
 
-func (m *Memory) setTarget(name string, content func() io.Reader) {
+func (m *Memory) setTarget(name string, c content) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.targets[name] = content
+	m.targets[name] = c
 }
 
 // Target returns what the target called name holds, as it was set or as the
 // last Restore that ended well left it, and whether there is such a target.
 func (m *Memory) Target(name string) ([]byte, bool) {
-	content := m.target(name)
-	if content == nil {
+	c, ok := m.target(name)
+	if !ok {
 		return nil, false
 	}
-	b, err := io.ReadAll(content())
+	b, err := io.ReadAll(c.open())
 	return b, err == nil
 }
 
-func (m *Memory) target(name string) func() io.Reader {
+func (m *Memory) target(name string) (content, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.targets[name]
+	c, ok := m.targets[name]
+	return c, ok
 }
 
 // Keys returns the keys of the blobs in the store called name, sorted.
@@ -94,13 +101,34 @@ func (m *Memory) Blob(name, key string) ([]byte, bool) {
 }
 
 // SetBlob puts content into the store called name, as if by another program.
-func (m *Memory) SetBlob(name, key string, content []byte) {
+func (m *Memory) SetBlob(name, key string, b []byte) {
+	_ = m.setBlob(name, key, stored{bytes.Clone(b), time.Now().UTC(), time.Time{}}, true)
+}
+
+// setBlob refuses to replace a blob that is kept, unless forced to.
+func (m *Memory) setBlob(name, key string, b stored, force bool) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if err := m.locked(name, key, b.at); err != nil && !force {
+		return err
+	}
 	if m.stores[name] == nil {
 		m.stores[name] = map[string]stored{}
 	}
-	m.stores[name][key] = stored{bytes.Clone(content), time.Now().UTC()}
+	m.stores[name][key] = b
+	return nil
+}
+
+// locked says until when a blob is kept, if it is.
+func (m *Memory) locked(name, key string, now time.Time) error {
+	until := m.stores[name][key].until
+	if !until.After(now) {
+		return nil
+	}
+	return &shield.Error{
+		Code: shield.Locked, Op: "memory", Until: until,
+		Message: fmt.Sprintf("%q is kept until %s", key, until.Format(time.RFC3339)),
+	}
 }
 
 // RemoveBlob removes a blob from the store called name, as if by another
@@ -121,9 +149,11 @@ func (m *Memory) Info(context.Context) (plugin.Info, error) {
 		Fields: []plugin.Field{
 			{Mode: plugin.RoleBoth, Name: "name", Type: plugin.TypeString, Required: true},
 			{Mode: plugin.RoleBoth, Name: "password", Type: plugin.TypePassword},
+			{Mode: plugin.RoleStore, Name: "lock", Type: plugin.TypeBool},
 		},
-		Actions: []plugin.Action{plugin.ActionList, plugin.ActionTest},
+		Actions: []plugin.Action{plugin.ActionList, plugin.ActionTest, plugin.ActionProbe, plugin.ActionInspect},
 		Naming:  true,
+		Keeping: true,
 	}, nil
 }
 
@@ -146,135 +176,25 @@ func (m *Memory) OpenStore(_ context.Context, e shield.Endpoint, _ plugin.Log) (
 }
 
 func (m *Memory) place(e shield.Endpoint) (place, error) {
-	var c struct{ Name, Password string }
+	var c struct {
+		Name, Password string
+		Lock           bool
+	}
 	if err := e.Decode(&c); err != nil {
 		return place{}, err
 	}
 	if c.Name == "" {
 		return place{}, shield.FieldErrorf("endpoint.name", "is missing: a name is wanted")
 	}
-	return place{m, c.Name}, nil
+	return place{m, c.Name, c.Lock}, nil
 }
 
 // A place is where an endpoint points to.
 type place struct {
 	m    *Memory
 	name string
+	lock bool
 }
 
 // Test implements plugin.Tester.
 func (p place) Test(ctx context.Context) error { return context.Cause(ctx) }
-
-type memoryTarget struct{ place }
-
-var _ interface {
-	plugin.Target
-	plugin.Tester
-} = (*memoryTarget)(nil)
-
-func (t *memoryTarget) Backup(ctx context.Context, w io.Writer) error {
-	content := t.m.target(t.name)
-	if content == nil {
-		return shield.Errorf(shield.TargetFailed, "memory.Backup", "there is no target called %q", t.name)
-	}
-	_, err := copyContext(ctx, w, content())
-	return err
-}
-
-func (t *memoryTarget) Restore(ctx context.Context, r io.Reader) error {
-	var b bytes.Buffer
-	if _, err := copyContext(ctx, &b, r); err != nil {
-		return err
-	}
-	t.m.SetTarget(t.name, b.Bytes())
-	return nil
-}
-
-type memoryStore struct{ place }
-
-var _ interface {
-	plugin.Store
-	plugin.Lister
-	plugin.Tester
-} = (*memoryStore)(nil)
-
-// Put replaces what was stored under key. Without a key it makes one.
-func (s *memoryStore) Put(ctx context.Context, key string, r io.Reader) (plugin.Stored, error) {
-	var b bytes.Buffer
-	if _, err := copyContext(ctx, &b, r); err != nil {
-		return plugin.Stored{}, err
-	}
-	if key == "" {
-		key = s.m.newKey()
-	}
-	s.m.SetBlob(s.name, key, b.Bytes())
-	return plugin.Stored{Key: key, Size: int64(b.Len()), Digest: digest(b.Bytes())}, nil
-}
-
-func (m *Memory) newKey() string {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.puts++
-	return fmt.Sprintf("blob-%d", m.puts)
-}
-
-func digest(b []byte) string {
-	sum := blake3.Sum256(b)
-	return "blake3:" + hex.EncodeToString(sum[:])
-}
-
-func (s *memoryStore) Get(ctx context.Context, key string) (io.ReadCloser, error) {
-	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
-	}
-	b, ok := s.m.Blob(s.name, key)
-	if !ok {
-		return nil, shield.Errorf(shield.NotFound, "memory.Get", "there is no blob %q", key)
-	}
-	return io.NopCloser(&contextReader{ctx, bytes.NewReader(b)}), nil
-}
-
-// A contextReader ends with the cause of a context that is done.
-type contextReader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (c *contextReader) Read(p []byte) (int, error) {
-	if c.ctx.Err() != nil {
-		return 0, context.Cause(c.ctx)
-	}
-	return c.r.Read(p)
-}
-
-func (s *memoryStore) Delete(ctx context.Context, key string) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	s.m.RemoveBlob(s.name, key)
-	return nil
-}
-
-func (s *memoryStore) List(ctx context.Context, prefix string, yield func(plugin.Object) error) error {
-	for _, o := range s.objects(prefix) {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		if err := yield(o); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (s *memoryStore) objects(prefix string) []plugin.Object {
-	s.m.mu.Lock()
-	defer s.m.mu.Unlock()
-	var list []plugin.Object
-	for key, b := range s.m.stores[s.name] {
-		if strings.HasPrefix(key, prefix) {
-			list = append(list, plugin.Object{Key: key, Size: int64(len(b.content)), ModifiedAt: b.at})
-		}
-	}
-	return list
-}

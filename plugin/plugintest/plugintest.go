@@ -26,18 +26,30 @@ type Config struct {
 	// RestoreEndpoint is where to restore to; nil means TargetEndpoint.
 	RestoreEndpoint shield.Endpoint
 	// StoreEndpoint is a store that the suite may write to, under keys that
-	// begin with "plugintest/"; nil leaves stores out.
+	// begin with Prefix; nil leaves stores out.
 	StoreEndpoint shield.Endpoint
+	// Prefix begins all keys that the suite wants; empty means "plugintest/".
+	// With one of its own the suite lists nothing else, so that it can run on
+	// a store that others use at the same time.
+	Prefix string
+	// Keeps says that the store's endpoint asks for locks, so that a blob
+	// which is not kept until its time is a failure.
+	Keeps bool
 	// Equal says how two backups of the same content differ; nil wants them
 	// to have the same bytes.
 	Equal func(a, b []byte) error
 	// ReadsAll says that the target restores only what it has read to the
 	// end, so that a broken stream leaves it as it was.
 	ReadsAll bool
+	// Checksums says that Inspect notices every bit of a stream that was
+	// changed. Without it, the first byte is all that must be noticed.
+	Checksums bool
 	// Big adds a blob of 1 GiB.
 	Big bool
 	// Timeout is for one check; 0 means a minute, 10 minutes for the big one.
 	Timeout time.Duration
+	// Each, if not nil, is called by Check with each result when it is there.
+	Each func(Result)
 }
 
 // A Result is the outcome of one check.
@@ -72,6 +84,9 @@ func Check(ctx context.Context, o plugin.Opener, cfg Config) []Result {
 		from := time.Now()
 		err := s.do(ctx, c)
 		results = append(results, Result{c.name, err, time.Since(from)})
+		if cfg.Each != nil {
+			cfg.Each(results[len(results)-1])
+		}
 	}
 	return results
 }
@@ -87,11 +102,15 @@ type suite struct {
 	cfg    Config
 	mu     sync.Mutex
 	logged []string
+	keys   []string // under which the store may hold something
 }
 
 func newSuite(o plugin.Opener, cfg Config) *suite {
 	if cfg.RestoreEndpoint == nil {
 		cfg.RestoreEndpoint = cfg.TargetEndpoint
+	}
+	if cfg.Prefix == "" {
+		cfg.Prefix = keyPrefix
 	}
 	return &suite{opener: o, cfg: cfg}
 }
@@ -103,6 +122,9 @@ func (s *suite) checks() []check {
 	}
 	if s.cfg.TargetEndpoint != nil {
 		list = append(list, targetChecks...)
+	}
+	if s.cfg.StoreEndpoint != nil {
+		list = append(list, check{"store: nothing is left", checkLeft})
 	}
 	// Last, since it looks at what all the others have made the plugin log.
 	return append(list, check{"secrets are not logged", checkSecrets})
@@ -160,7 +182,10 @@ func (s *suite) store(ctx context.Context) (plugin.Store, error) {
 	if err == nil && st == nil {
 		err = errors.New("OpenStore returned neither a store nor an error")
 	}
-	return st, err
+	if err != nil {
+		return nil, err
+	}
+	return s.noting(st), nil
 }
 
 func (s *suite) target(ctx context.Context, e shield.Endpoint) (plugin.Target, error) {

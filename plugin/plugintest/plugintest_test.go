@@ -2,6 +2,7 @@ package plugintest_test
 
 import (
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,6 +18,7 @@ func memory() (*plugintest.Memory, plugintest.Config) {
 		TargetEndpoint: shield.Endpoint(`{"name":"data","password":"secret-of-the-target"}`),
 		StoreEndpoint:  shield.Endpoint(`{"name":"shelf","password":"secret-of-the-store"}`),
 		ReadsAll:       true,
+		Checksums:      true,
 	}
 }
 
@@ -26,6 +28,57 @@ func TestMemory(t *testing.T) {
 	plugintest.Run(t, m, cfg)
 	if keys := m.Keys("shelf"); len(keys) > 0 {
 		t.Errorf("the suite left %q", keys)
+	}
+}
+
+// TestKept waits until the lock of a store of its own is over.
+func TestKept(t *testing.T) {
+	t.Parallel()
+	m, cfg := memory()
+	cfg.StoreEndpoint, cfg.Keeps = shield.Endpoint(`{"name":"shelf","lock":true}`), true
+	plugintest.Run(t, plugintest.NewFaulty(m), cfg)
+	if keys := m.Keys("shelf"); len(keys) > 0 {
+		t.Errorf("the suite left %q", keys)
+	}
+}
+
+// TestOwnPrefix: with a prefix of its own the suite leaves what others do in
+// the store alone, and cleans up after a store that does not.
+func TestOwnPrefix(t *testing.T) {
+	t.Parallel()
+	m, cfg := memory()
+	m.SetBlob("shelf", "2026/11/22/archive", []byte("precious"))
+	m.SetBlob("shelf", "plugintest/other/1", []byte("of another run"))
+	cfg.Prefix, cfg.TargetEndpoint = "plugintest/mine/", nil
+	var seen []string
+	cfg.Each = func(r plugintest.Result) {
+		seen = append(seen, r.Name)
+		m.SetBlob("shelf", "2026/11/22/"+r.Name, nil)
+	}
+	f := plugintest.NewFaulty(m)
+	results := plugintest.Check(t.Context(), f, cfg)
+	for _, r := range results {
+		if r.Err != nil {
+			t.Errorf("%s: %v", r.Name, r.Err)
+		}
+	}
+	if len(seen) != len(results) {
+		t.Errorf("%d results were announced of %d", len(seen), len(results))
+	}
+	// A store that leaves something behind fails the last check but one.
+	var lies atomic.Int32
+	f.SetWhere(plugintest.DeleteLies, 0, func(string) bool { return lies.Add(1) < 3 })
+	results = plugintest.Check(t.Context(), f, cfg)
+	if left := results[len(results)-2]; left.Name != "store: nothing is left" || left.Err == nil {
+		t.Errorf("%s: %v", left.Name, left.Err)
+	}
+	for _, key := range m.Keys("shelf") {
+		if strings.HasPrefix(key, cfg.Prefix) {
+			t.Errorf("%q is left", key)
+		}
+	}
+	if b, _ := m.Blob("shelf", "2026/11/22/archive"); string(b) != "precious" {
+		t.Errorf("the archive is %q", b)
 	}
 }
 
@@ -62,6 +115,7 @@ func TestSuiteFindsFaults(t *testing.T) {
 		{plugintest.PutDropsFrom, 100, "store: 1 MiB"},
 		{plugintest.PutVanishes, 0, "store: one byte"},
 		{plugintest.PutIgnoresErrors, 0, "store: input that fails"},
+		{plugintest.PutUnavailable, 1, "store: nothing"},
 		{plugintest.PutPanics, 0, "store: one byte"},
 		{plugintest.GetFlips, 0, "store: one byte"},
 		{plugintest.GetFlips, 1<<20 - 1, "store: 1 MiB"},
@@ -72,12 +126,26 @@ func TestSuiteFindsFaults(t *testing.T) {
 		{plugintest.GetEmpty, 0, "store: get of a missing key"},
 		{plugintest.DeleteFails, 0, "store: delete twice"},
 		{plugintest.DeleteLies, 0, "store: delete twice"},
+		{plugintest.DeleteHangs, 0, "store: one byte"},
+		{plugintest.DeleteLocked, 60, "store: one byte"},
+		{plugintest.DeleteUnavailable, 1, "store: nothing"},
+		{plugintest.GetUnavailable, 1, "store: nothing"},
+		{plugintest.KeepForgets, 0, "store: kept until"},
 		{plugintest.ListMisses, 0, "store: list"},
+		{plugintest.ListHangs, 0, "store: list"},
+		{plugintest.ListUnavailable, 1, "store: nothing"},
+		{plugintest.ProbeFails, 0, "target: probe"},
+		{plugintest.ProbeHangs, 0, "target: probe"},
+		{plugintest.ProbeCounts, 0, "target: probe"},
+		{plugintest.InspectAccepts, 0, "target: inspect broken"},
 	} {
 		t.Run(string(tt.fault), func(t *testing.T) {
 			t.Parallel()
 			m, cfg := memory()
 			cfg.Timeout = 500 * time.Millisecond
+			if tt.fault == plugintest.KeepForgets {
+				cfg.StoreEndpoint, cfg.Keeps = shield.Endpoint(`{"name":"shelf","lock":true}`), true
+			}
 			f := plugintest.NewFaulty(m)
 			f.Set(tt.fault, tt.n)
 			var failed []string

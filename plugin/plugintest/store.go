@@ -39,9 +39,11 @@ func storeChecks(big bool) []check {
 		check{"store: cancellation leaves nothing", checkPutCanceled},
 		check{"store: an end after cancellation leaves nothing", checkPutEndsCanceled},
 		check{"store: get is canceled", checkGetCanceled},
+		check{"store: kept until", checkKept},
 	)
 }
 
+// keyPrefix is the default of Config.Prefix.
 const keyPrefix = "plugintest/"
 
 func seeded(size int64) uint64 { return uint64(size) + 1 }
@@ -52,7 +54,7 @@ func roundTrip(size int64) func(context.Context, *suite) error {
 		if err != nil {
 			return err
 		}
-		return checkOne(ctx, st, fmt.Sprintf("%ssize-%d", keyPrefix, size), size)
+		return checkOne(ctx, st, fmt.Sprintf("%ssize-%d", s.cfg.Prefix, size), size)
 	}
 }
 
@@ -161,7 +163,7 @@ func checkGetMissing(ctx context.Context, s *suite) error {
 	if err != nil {
 		return err
 	}
-	return gone(ctx, st, keyPrefix+"missing")
+	return gone(ctx, st, s.cfg.Prefix+"missing")
 }
 
 func checkDeleteTwice(ctx context.Context, s *suite) error {
@@ -169,11 +171,11 @@ func checkDeleteTwice(ctx context.Context, s *suite) error {
 	if err != nil {
 		return err
 	}
-	key, err := put(ctx, st, keyPrefix+"twice", 10)
+	key, err := put(ctx, st, s.cfg.Prefix+"twice", 10)
 	if err != nil {
 		return err
 	}
-	return shield.FirstError(remove(ctx, st, key), remove(ctx, st, key), remove(ctx, st, keyPrefix+"never"))
+	return shield.FirstError(remove(ctx, st, key), remove(ctx, st, key), remove(ctx, st, s.cfg.Prefix+"never"))
 }
 
 // checkPutAgain: a second blob under a key replaces the first, is refused, or
@@ -183,11 +185,11 @@ func checkPutAgain(ctx context.Context, s *suite) error {
 	if err != nil {
 		return err
 	}
-	first, err := put(ctx, st, keyPrefix+"again", 3000)
+	first, err := put(ctx, st, s.cfg.Prefix+"again", 3000)
 	if err != nil {
 		return err
 	}
-	second, err := put(ctx, st, keyPrefix+"again", 2000)
+	second, err := put(ctx, st, s.cfg.Prefix+"again", 2000)
 	if err != nil {
 		return shield.FirstError(verify(ctx, st, first, 3000), remove(ctx, st, first))
 	}
@@ -214,7 +216,7 @@ func checkOddKeys(ctx context.Context, s *suite) error {
 		return err
 	}
 	for n, name := range oddKeys {
-		err := checkOne(ctx, st, keyPrefix+"odd/"+name, int64(100+n))
+		err := checkOne(ctx, st, s.cfg.Prefix+"odd/"+name, int64(100+n))
 		if err != nil && !errors.Is(err, shield.Invalid) {
 			return fmt.Errorf("the key %q: %w", name, err)
 		}
@@ -232,7 +234,7 @@ func checkConcurrent(ctx context.Context, s *suite) error {
 	for n := range puts {
 		go func() {
 			done <- guarded(func() error {
-				return checkOne(ctx, st, fmt.Sprintf("%sconcurrent-%d", keyPrefix, n), int64(n)*40_000)
+				return checkOne(ctx, st, fmt.Sprintf("%sconcurrent-%d", s.cfg.Prefix, n), int64(n)*40_000)
 			})
 		}()
 	}

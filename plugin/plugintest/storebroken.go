@@ -23,20 +23,20 @@ func checkList(ctx context.Context, s *suite) error {
 	}
 	want := map[string]int64{}
 	for n := range int64(3) {
-		key, err := put(ctx, st, fmt.Sprintf("%slist/%d", keyPrefix, n), n*10)
+		key, err := put(ctx, st, fmt.Sprintf("%slist/%d", s.cfg.Prefix, n), n*10)
 		if err != nil {
 			return err
 		}
 		want[key] = n * 10
 	}
-	err = shield.FirstError(listed(ctx, l, want), listStops(ctx, l))
+	err = shield.FirstError(listed(ctx, l, s.cfg.Prefix, want), listStops(ctx, l, s.listed()))
 	for key := range want {
 		err = shield.FirstError(err, remove(ctx, st, key))
 	}
 	return err
 }
 
-func listed(ctx context.Context, l plugin.Lister, want map[string]int64) error {
+func listed(ctx context.Context, l plugin.Lister, prefix string, want map[string]int64) error {
 	for key, size := range want {
 		found := 0
 		err := l.List(ctx, key, func(o plugin.Object) error {
@@ -55,15 +55,15 @@ func listed(ctx context.Context, l plugin.Lister, want map[string]int64) error {
 			return err
 		}
 	}
-	return l.List(ctx, keyPrefix+"nothing-begins-so", func(o plugin.Object) error {
+	return l.List(ctx, prefix+"nothing-begins-so", func(o plugin.Object) error {
 		return fmt.Errorf("%q is listed under a prefix that it does not have", o.Key)
 	})
 }
 
-func listStops(ctx context.Context, l plugin.Lister) error {
+func listStops(ctx context.Context, l plugin.Lister, prefix string) error {
 	enough := errors.New("enough")
 	calls := 0
-	err := l.List(ctx, "", func(plugin.Object) error { calls++; return enough })
+	err := l.List(ctx, prefix, func(plugin.Object) error { calls++; return enough })
 	if calls != 1 || !errors.Is(err, enough) {
 		return fmt.Errorf("list called yield %d times and returned %v after its first error", calls, err)
 	}
@@ -77,7 +77,7 @@ func checkCloseEarly(ctx context.Context, s *suite) error {
 		return err
 	}
 	const size = 2 << 20
-	key, err := put(ctx, st, keyPrefix+"early", size)
+	key, err := put(ctx, st, s.cfg.Prefix+"early", size)
 	if err != nil {
 		return err
 	}
@@ -156,15 +156,15 @@ func eachBroken(ctx context.Context, s *suite, name string, fail func(st plugin.
 		return err
 	}
 	for _, size := range brokenSizes {
-		before, err := count(ctx, st)
+		before, err := count(ctx, st, s.listed())
 		if err != nil {
 			return err
 		}
-		key := fmt.Sprintf("%sbroken-%s-%d", keyPrefix, name, size)
+		key := fmt.Sprintf("%sbroken-%s-%d", s.cfg.Prefix, name, size)
 		if err := shield.FirstError(fail(st, key, size), gone(ctx, st, key)); err != nil {
 			return err
 		}
-		if after, err := count(ctx, st); err != nil || after != before {
+		if after, err := count(ctx, st, s.listed()); err != nil || after != before {
 			return fmt.Errorf("there were %d blobs before the failed put and %d after it (%v)", before, after, err)
 		}
 		if err := st.Delete(ctx, key); err != nil {
@@ -174,10 +174,18 @@ func eachBroken(ctx context.Context, s *suite, name string, fail func(st plugin.
 	return nil
 }
 
+// listed is the prefix of all that the suite looks at.
+func (s *suite) listed() string {
+	if s.cfg.Prefix == keyPrefix {
+		return ""
+	}
+	return s.cfg.Prefix
+}
+
 // count returns how many blobs there are, 0 for a store that cannot list.
-func count(ctx context.Context, st plugin.Store) (n int, err error) {
+func count(ctx context.Context, st plugin.Store, prefix string) (n int, err error) {
 	if l, ok := st.(plugin.Lister); ok {
-		err = l.List(ctx, "", func(plugin.Object) error { n++; return nil })
+		err = l.List(ctx, prefix, func(plugin.Object) error { n++; return nil })
 	}
 	return n, err
 }
@@ -189,7 +197,7 @@ func checkGetCanceled(ctx context.Context, s *suite) error {
 		return err
 	}
 	const size = 4 << 20 // more than pipes hold
-	key, err := put(ctx, st, keyPrefix+"get-canceled", size)
+	key, err := put(ctx, st, s.cfg.Prefix+"get-canceled", size)
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,9 @@ var targetChecks = []check{
 	{"target: backup is canceled", checkBackupCanceled},
 	{"target: input that fails", checkRestoreFails},
 	{"target: restore is canceled", checkRestoreCanceled},
+	{"target: probe", checkProbe},
+	{"target: inspect a good stream", checkInspect},
+	{"target: inspect broken streams", checkInspectBroken},
 	{"target: backup after all that", checkCycle},
 }
 

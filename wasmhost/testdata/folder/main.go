@@ -1,9 +1,13 @@
 // Command folder is a guest that keeps blobs, and the content of its target,
-// as files in a folder, by WASI alone.
+// as files in a folder, by WASI alone. It inspects content that ends with the
+// SHA-256 of what is before. With lock, a file beside a blob says until when
+// the blob is kept.
 package main
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"io"
@@ -12,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/shieldhq/shield"
 	"github.com/shieldhq/shield/plugin"
@@ -26,10 +31,12 @@ func main() {
 			Fields: []plugin.Field{
 				{Mode: plugin.RoleBoth, Name: "dir", Type: plugin.TypeAbsPath, Required: true},
 				{Mode: plugin.RoleBoth, Name: "password", Type: plugin.TypePassword},
+				{Mode: plugin.RoleStore, Name: "lock", Type: plugin.TypeBool},
 			},
-			Actions:      []plugin.Action{plugin.ActionList, plugin.ActionTest},
+			Actions:      []plugin.Action{plugin.ActionList, plugin.ActionTest, plugin.ActionProbe, plugin.ActionInspect},
 			Capabilities: json.RawMessage(`{"write":["{dir}"],"memory":"64MiB"}`),
 			Naming:       true,
+			Keeping:      true,
 		},
 		Target: func(e shield.Endpoint, _ plugin.Log) (plugin.Target, error) { return open(e) },
 		Store:  func(e shield.Endpoint, _ plugin.Log) (plugin.Store, error) { return open(e) },
@@ -37,7 +44,8 @@ func main() {
 }
 
 type folder struct {
-	Dir string `json:"dir"`
+	Dir  string `json:"dir"`
+	Lock bool   `json:"lock"`
 }
 
 func open(e shield.Endpoint) (*folder, error) {
@@ -60,6 +68,26 @@ func (f *folder) Backup(_ context.Context, w io.Writer) error {
 	defer file.Close()
 	_, err = io.Copy(w, file)
 	return err
+}
+
+func (f *folder) Probe(context.Context) (plugin.Probe, error) {
+	fi, err := os.Stat(f.path("content"))
+	if err != nil {
+		return plugin.Probe{}, err
+	}
+	return plugin.Probe{Counts: map[string]int64{"bytes": fi.Size()}, Versions: map[string]string{"folder": "1.0.0"}}, nil
+}
+
+func (f *folder) Inspect(_ context.Context, r io.Reader) (plugin.Probe, error) {
+	b, err := io.ReadAll(r)
+	if err != nil {
+		return plugin.Probe{}, err
+	}
+	end := max(0, len(b)-sha256.Size)
+	if sum := sha256.Sum256(b[:end]); !bytes.Equal(sum[:], b[end:]) {
+		return plugin.Probe{}, &shield.Error{Code: shield.Corrupt, Message: "the content does not end with its digest"}
+	}
+	return plugin.Probe{Counts: map[string]int64{"bytes": int64(len(b))}}, nil
 }
 
 func (f *folder) Restore(_ context.Context, r io.Reader) error {
@@ -85,6 +113,30 @@ func (f *folder) Put(_ context.Context, key string, r io.Reader) (plugin.Stored,
 	return plugin.Stored{Key: key, Size: n}, err
 }
 
+func (f *folder) PutUntil(ctx context.Context, key string, r io.Reader, until time.Time) (plugin.Stored, error) {
+	stored, err := f.Put(ctx, key, r)
+	if err == nil && f.Lock {
+		err = os.WriteFile(f.path(key)+".until", []byte(until.Format(time.RFC3339)), 0o600)
+	}
+	return stored, err
+}
+
+// kept says until when a blob is kept, if it is.
+func (f *folder) kept(key string) error {
+	text, err := os.ReadFile(f.path(key) + ".until")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	until, err := time.Parse(time.RFC3339, string(text))
+	if err == nil && until.After(time.Now()) {
+		err = &shield.Error{Code: shield.Locked, Message: "the blob is kept", Until: until}
+	}
+	return err
+}
+
 func (f *folder) Get(_ context.Context, key string) (io.ReadCloser, error) {
 	file, err := os.Open(f.path(key))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -94,7 +146,11 @@ func (f *folder) Get(_ context.Context, key string) (io.ReadCloser, error) {
 }
 
 func (f *folder) Delete(_ context.Context, key string) error {
+	if err := f.kept(key); err != nil {
+		return err
+	}
 	_ = os.Remove(f.path(key) + ".part")
+	_ = os.Remove(f.path(key) + ".until")
 	if err := os.Remove(f.path(key)); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -108,7 +164,7 @@ func (f *folder) List(_ context.Context, prefix string, yield func(plugin.Object
 	}
 	for _, e := range entries {
 		key, err := url.QueryUnescape(e.Name())
-		if err != nil || !strings.HasPrefix(key, prefix) || strings.HasSuffix(key, ".part") {
+		if err != nil || !strings.HasPrefix(key, prefix) || strings.HasSuffix(key, ".part") || strings.HasSuffix(key, ".until") {
 			continue
 		}
 		fi, err := e.Info()
