@@ -43,9 +43,8 @@ func TestLockedPurge(t *testing.T) {
 		asked int
 		says  string
 	}{
-		{"for some hours", 5 * time.Hour, true, 2, "waits for the store, which keeps this until 2000-01-01T05:00:00Z"},
-		{"for more than a day", 30 * time.Hour, true, 3, "waits for the store, which keeps this until 2000-01-02T06:00:00Z"},
-		{"nobody tells", 150 * time.Minute, false, 4, "waits for the store, which keeps this and does not tell until when"},
+		{"for some minutes", 20 * time.Minute, true, 2, "waits for the store, which keeps this until 2000-01-01T00:20:00Z"},
+		{"nobody tells", 90 * time.Minute, false, 3, "waits for the store, which keeps this and does not tell until when"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -73,7 +72,7 @@ func TestLockedPurge(t *testing.T) {
 					t.Errorf("purging it again: %v", err)
 				}
 
-				time.Sleep(c.keeps + 2*time.Hour)
+				time.Sleep(c.keeps + 40*time.Minute)
 				if got := must[*shield.Task](t)(w.catalog.Task(t.Context(), purge.UUID)); got.Status != shield.TaskDone {
 					t.Errorf("the task is %s: %s", got.Status, got.Error)
 				}
@@ -88,17 +87,40 @@ func TestLockedPurge(t *testing.T) {
 	}
 }
 
+// TestLongLock: a lock may be lifted, so the store is asked once a day.
+func TestLongLock(t *testing.T) {
+	w := newWorld(t, "daily 4:00")
+	w.lockedUntil(time.Now().Add(365*24*time.Hour), true)
+	w.start(scheduler.Options{})
+	defer w.stop()
+	a := w.ended(w.submit(shield.Request{Op: shield.OpBackup, Job: "nightly"}).UUID).Archive
+	purge := w.submit(shield.Request{Op: shield.OpPurge, Archive: a})
+	for after := 0; ; {
+		got, _, next, err := w.sched.Follow(t.Context(), purge.UUID, after, time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if after = next; !got.Waits() {
+			continue
+		}
+		if ahead := time.Until(got.NotBefore); ahead > 24*time.Hour || ahead < 23*time.Hour {
+			t.Errorf("it is tried again in %s, want a day", ahead)
+		}
+		return
+	}
+}
+
 // TestLockedExpiry: retention's own purge waits in the same way.
 func TestLockedExpiry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, "yearly on january 1st at 4:00")
-		asked := w.lockedUntil(time.Now().Add(3*time.Hour), true)
+		asked := w.lockedUntil(time.Now().Add(80*time.Minute), true)
 		w.start(scheduler.Options{})
 		defer w.stop()
 		old := w.ended(w.submit(shield.Request{Op: shield.OpBackup, Job: "nightly"}).UUID).Archive
 		time.Sleep(time.Minute)
 		w.ended(w.submit(shield.Request{Op: shield.OpBackup, Job: "nightly"}).UUID)
-		time.Sleep(90 * time.Minute) // the policy keeps archives for an hour
+		time.Sleep(65 * time.Minute) // the policy keeps archives for an hour
 		purges := w.tasks(shield.Filter{Op: shield.OpPurge})
 		if len(purges) != 1 || !purges[0].Waits() {
 			t.Fatalf("%d purges, want one that waits", len(purges))
@@ -106,7 +128,7 @@ func TestLockedExpiry(t *testing.T) {
 		if a := must[*shield.Archive](t)(w.catalog.Archive(t.Context(), old)); a.Status != shield.ArchiveExpired {
 			t.Errorf("the archive is %s", a.Status)
 		}
-		time.Sleep(2 * time.Hour)
+		time.Sleep(30 * time.Minute)
 		if a := must[*shield.Archive](t)(w.catalog.Archive(t.Context(), old)); a.Status != shield.ArchivePurged || len(*asked) != 2 {
 			t.Errorf("the archive is %s, the store was asked at %v", a.Status, *asked)
 		}

@@ -494,7 +494,7 @@ func TestPlugins(t *testing.T) {
 		t.Errorf("broken = %+v", b)
 	}
 	one, err := f.client.Plugin(t.Context(), "memory")
-	if err != nil || one.Info == nil || len(one.Info.Fields) != 2 {
+	if err != nil || one.Info == nil || len(one.Info.Fields) != 3 {
 		t.Errorf("plugin = %+v, %v", one, err)
 	}
 	_, err = f.client.Plugin(t.Context(), "nope")
