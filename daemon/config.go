@@ -48,6 +48,10 @@ type Config struct {
 	// Cache is the folder of compiled modules; empty means one in Data. It
 	// holds native code: whoever can write there owns the daemon.
 	Cache string
+	// CompileApart has modules compiled by this program, run again with the
+	// arguments "plugin-run ...": for programs that call wasmhost.RunIsolated
+	// then. It keeps the memory of the compiler out of the daemon.
+	CompileApart bool
 	// Plugins are more plugins, compiled in, by name. One with the name of a
 	// bundled plugin takes its place.
 	Plugins map[string]plugin.Opener

@@ -93,7 +93,7 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 func (d *Daemon) openLibrary(ctx context.Context) (err error) {
 	c := &d.config
 	d.sandbox, err = wasmhost.New(ctx, &wasmhost.Options{
-		CacheDir: c.Cache, Log: c.Log,
+		CacheDir: c.Cache, Log: c.Log, CompileApart: c.CompileApart,
 		Audit: func(e wasmhost.Event) { d.denials.Go(func() { d.audit(context.WithoutCancel(ctx), e) }) },
 	})
 	if err != nil {

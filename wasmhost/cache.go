@@ -100,6 +100,9 @@ func (c *cache) build(name string, compile func(wazero.CompilationCache) error) 
 
 // renew compiles beside the final place, since others may look at that.
 func (c *cache) renew(final string, compile func(wazero.CompilationCache) error) error {
+	if err := os.MkdirAll(c.dir, 0o700); err != nil { // another version may have removed it
+		return err
+	}
 	dir, err := os.MkdirTemp(c.dir, "new-")
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package wasmhost_test
 
 import (
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -109,4 +110,28 @@ func TestCacheMode(t *testing.T) {
 	}
 	_, err := wasmhost.New(t.Context(), &wasmhost.Options{CacheDir: dir})
 	wantError(t, err, shield.Forbidden, "0700")
+}
+
+// A module that another process has compiled is as good, and one that it has
+// not is compiled here.
+func TestCompileApart(t *testing.T) {
+	for name, program := range map[string]string{"done": os.Args[0], "failed": "/bin/false", "missing": "/no/such/program"} {
+		t.Run(name, func(t *testing.T) {
+			var log strings.Builder
+			h := newHost(t, &wasmhost.Options{
+				CacheDir: filepath.Join(t.TempDir(), "cache"), Program: program, CompileApart: true,
+				Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+			})
+			o, err := h.Open(t.Context(), guest(t, "hostile.c"), plugin.Grant{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := o.Info(t.Context()); err != nil {
+				t.Error(err)
+			}
+			if here := strings.Contains(log.String(), "not compiled in another process"); here != (name != "done") {
+				t.Errorf("the log is %s", log.String())
+			}
+		})
+	}
 }

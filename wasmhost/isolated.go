@@ -44,12 +44,9 @@ func (h *Host) openIsolated(module []byte, name string, grant plugin.Grant) (plu
 	if err := keep(file, module); err != nil {
 		return nil, shield.Errorf(shield.Unavailable, "plugin cache", "%w", err)
 	}
-	program := h.options.Program
-	if program == "" {
-		var err error
-		if program, err = os.Executable(); err != nil {
-			return nil, shield.Errorf(shield.Unavailable, "plugin", "this program cannot be found: %w", err)
-		}
+	program, err := h.executable()
+	if err != nil {
+		return nil, err
 	}
 	grant.Isolation = plugin.IsolationNone
 	text, err := json.Marshal(grant)
@@ -80,6 +77,18 @@ func (p *isolated) calledName() string {
 		return *name
 	}
 	return unnamed
+}
+
+// executable is what "plugin-run" is asked of.
+func (h *Host) executable() (string, error) {
+	if h.options.Program != "" {
+		return h.options.Program, nil
+	}
+	program, err := os.Executable()
+	if err != nil {
+		err = shield.Errorf(shield.Unavailable, "plugin", "this program cannot be found: %w", err)
+	}
+	return program, err
 }
 
 // compileTimeout is for a child that finds no compiled module.
@@ -129,8 +138,8 @@ func (p *isolated) OpenStore(ctx context.Context, e shield.Endpoint, log plugin.
 	return p.Plugin.OpenStore(ctx, e, log)
 }
 
-// RunIsolated runs one action of a module in this process and returns the
-// exit status. The program that the Host's options name calls it when its
+// RunIsolated runs one action of a module in this process, or compiles it, and
+// returns the exit status. The program that the Host's options name calls it when its
 // first argument is "plugin-run", with the arguments that follow.
 func RunIsolated(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -140,8 +149,16 @@ func RunIsolated(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	module := f.String("module", "", "the file of the module")
 	dir := f.String("cache", "", "the folder of compiled modules")
 	grant := f.String("grant", "{}", "the grant, as JSON")
+	compile := f.Bool("compile", false, "only compile the module on standard input, into the cache")
 	if err := f.Parse(args); err != nil {
 		return 1
+	}
+	if *compile {
+		if err := compileOnly(ctx, *dir, stdin); err != nil {
+			_, _ = fmt.Fprintln(stderr, err)
+			return 1
+		}
+		return 0
 	}
 	o, err := openHere(ctx, *module, *dir, *grant)
 	if err != nil {

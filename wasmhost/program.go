@@ -45,8 +45,10 @@ func (h *Host) build(module []byte, name string, o *outline) (*program, error) {
 	}
 	counting, err := interrupt.Instrument(module)
 	if err == nil {
+		entry := name + "-counting" + interrupt.Version
+		h.compileApart(module, entry)
 		var p *program
-		if p, err = h.buildWith(byCounter, counting, name+"-counting"+interrupt.Version, o); err == nil {
+		if p, err = h.buildWith(byCounter, counting, entry, o); err == nil {
 			return p, nil
 		}
 	}

@@ -46,6 +46,9 @@ type Options struct {
 	// that ask for a process of its own; empty means this program. See
 	// RunIsolated.
 	Program string
+	// CompileApart has modules compiled by Program, if there is a CacheDir:
+	// the compiler's memory does not stay with this process then.
+	CompileApart bool
 	// uninterruptible leaves out the checks by which a guest that loops can
 	// be stopped. It is for processes that can be killed as a whole.
 	uninterruptible bool

@@ -45,8 +45,8 @@ type flags struct {
 }
 
 func main() {
-	// The sandbox runs this program again for plugins that are to have a
-	// process of their own.
+	// The sandbox runs this program again to compile plugins, and for those
+	// that are to have a process of their own.
 	if len(os.Args) > 1 && os.Args[1] == "plugin-run" {
 		os.Exit(wasmhost.RunIsolated(os.Args[2:], os.Stdin, os.Stdout, os.Stderr))
 	}
@@ -89,7 +89,7 @@ func fail(status int, err error) int {
 
 func serve(ctx context.Context, f *flags) error {
 	d, err := daemon.Open(ctx, daemon.Config{
-		Data: f.Data, Listen: f.Listen, Insecure: f.Insecure, Sandbox: f.sandboxing(), Cache: f.Cache, PluginDirs: f.PluginDir,
+		Data: f.Data, Listen: f.Listen, Insecure: f.Insecure, Sandbox: f.sandboxing(), Cache: f.Cache, CompileApart: true, PluginDirs: f.PluginDir,
 		Timezone: f.Timezone, Dev: f.Mode != "", Recipients: f.Recipient,
 		Limit: f.Limit, Timeout: f.Timeout, IdleTimeout: f.IdleTimeout, Grace: f.Grace,
 		Release: version.String(), Log: logger(f),
