@@ -31,18 +31,16 @@ func TestMain(m *testing.M) {
 func beDaemon(data string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	every, _ := time.ParseDuration(os.Getenv("SHIELD_TEST_SWEEP")) // none means the default
 	d, err := daemon.Open(ctx, daemon.Config{
 		Data: data, Listen: "127.0.0.1:0", PluginDirs: strings.Fields(os.Getenv("SHIELD_TEST_PLUGINS")),
-		SweepEvery: every,
-		Sandbox:    map[string]daemon.Sandboxing{"": daemon.SandboxNever, "1": daemon.SandboxAlways}[os.Getenv("SHIELD_TEST_SANDBOX")],
-		Grace:      5 * time.Second, Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
+		Sandbox: map[string]daemon.Sandboxing{"": daemon.SandboxNever, "1": daemon.SandboxAlways}[os.Getenv("SHIELD_TEST_SANDBOX")],
+		Grace:   5 * time.Second, Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	})
 	if err != nil {
 		fmt.Println(err)
 		return 1
 	}
-	fmt.Println(d.URL())
+	fmt.Println("listening on " + d.URL())
 	if err := d.Run(ctx, time.Second); err != nil {
 		fmt.Println(err)
 		return 1
@@ -56,9 +54,10 @@ type system struct {
 	dir     string
 	process *exec.Cmd
 	sandbox bool
-	// sweepEvery is how often modules are swept; empty: every hour.
-	sweepEvery string
-	api        *server.Client
+	// program is a shieldd to start instead of this binary, in which the race
+	// detector makes compiling a module very slow.
+	program string
+	api     *server.Client
 }
 
 func newSystem(t testing.TB) *system {
@@ -105,7 +104,9 @@ func (s *system) start() {
 	if s.sandbox {
 		s.process.Env = append(s.process.Env, "SHIELD_TEST_SANDBOX=1")
 	}
-	s.process.Env = append(s.process.Env, "SHIELD_TEST_SWEEP="+s.sweepEvery)
+	if s.program != "" {
+		s.process = exec.Command(s.program, "--data", s.path("data"), "--listen", "127.0.0.1:0")
+	}
 	s.process.Stderr = s.t.Output()
 	out, err := s.process.StdoutPipe()
 	if err != nil {
@@ -119,15 +120,21 @@ func (s *system) start() {
 		_ = process.Process.Kill() // it may have ended
 		_ = process.Wait()
 	})
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil || !strings.HasPrefix(line, "http") {
-		s.t.Fatalf("the daemon said %q: %v", line, err)
+	url, lines := "", bufio.NewScanner(out)
+	for url == "" && lines.Scan() {
+		url, _ = strings.CutPrefix(lines.Text(), "listening on ")
+		if !strings.HasPrefix(url, "http") {
+			url = ""
+		}
+	}
+	if url == "" {
+		s.t.Fatalf("the daemon said nothing of where it listens, but %q: %v", lines.Text(), lines.Err())
 	}
 	token, err := os.ReadFile(s.path("data", "admin-token"))
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.api, err = server.NewClient(strings.TrimSpace(line), shield.Secret(strings.TrimSpace(string(token))))
+	s.api, err = server.NewClient(url, shield.Secret(strings.TrimSpace(string(token))))
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -1,27 +1,38 @@
 package daemon_test
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/shieldhq/shield"
+	"github.com/shieldhq/shield/daemon"
 )
+
+// build builds a program and returns its path.
+func (s *system) build(name, source string, env ...string) string {
+	s.t.Helper()
+	out := s.path(name)
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", out, source)
+	cmd.Env = append(append(os.Environ(), "CGO_ENABLED=0"), env...)
+	if text, err := cmd.CombinedOutput(); err != nil {
+		s.t.Fatalf("go build %s: %v\n%s", source, err, text)
+	}
+	return out
+}
 
 // buildModule builds a module and returns it with its digest.
 func (s *system) buildModule(source string) (module []byte, digest string) {
 	s.t.Helper()
-	out := s.path("module.wasm")
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", out, source)
-	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0")
-	if text, err := cmd.CombinedOutput(); err != nil {
-		s.t.Fatalf("go build %s: %v\n%s", source, err, text)
-	}
-	module, err := os.ReadFile(out)
+	module, err := os.ReadFile(s.build("module.wasm", source, "GOOS=wasip1", "GOARCH=wasm"))
 	s.check(err)
 	sum := sha256.Sum256(module)
 	return module, "sha256:" + hex.EncodeToString(sum[:])
@@ -57,7 +68,7 @@ func (s *system) backupWith(name string) *shield.Archive {
 // longer.
 func TestOldArchiveRestoredByItsVersion(t *testing.T) {
 	s := newSystem(t)
-	s.sweepEvery = "100ms"
+	s.program = s.build("shieldd", "../cmd/shieldd")
 	s.fill()
 	one, oneDigest := s.buildModule("../plugins-wasm/fs")
 	two, twoDigest := s.buildModule("./testdata/fs2")
@@ -102,8 +113,45 @@ func TestOldArchiveRestoredByItsVersion(t *testing.T) {
 	if task = s.wait(task); task.Status != shield.TaskDone {
 		t.Fatalf("the purge %s: %s", task.Status, task.Error)
 	}
+	s.kill()
+	s.start()
 	s.eventually("the module that no archive needs is removed", func() bool { return !s.kept(oneDigest) })
 	if left, _ := filepath.Glob(s.path("data", "plugins", "*.wasm")); len(left) != 1 || !s.kept(twoDigest) {
 		t.Errorf("%q are left, want the current module", left)
+	}
+}
+
+// A daemon that runs for long sweeps as well, not only when it starts.
+func TestSweepOnSchedule(t *testing.T) {
+	d, err := daemon.Open(t.Context(), daemon.Config{Data: t.TempDir(), Listen: "127.0.0.1:0", SweepEvery: 20 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- d.Run(ctx, time.Second) }()
+	for n := range 3 { // each makes the one before an old version
+		m := &shield.Module{
+			Name: "x", Digest: "sha256:" + strings.Repeat(strconv.Itoa(n), 64), Version: strconv.Itoa(n),
+			Info: json.RawMessage(`{"name":"x"}`), Grant: json.RawMessage(`{}`),
+		}
+		if err := d.Catalog().InstallModule(ctx, m); err != nil {
+			t.Fatal(err)
+		}
+		left := 0
+		for deadline := time.Now().Add(time.Minute); left != 1 && time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+			all, err := d.Catalog().Modules(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			left = len(all)
+		}
+		if left != 1 {
+			t.Errorf("a minute after version %d there are %d", n, left)
+		}
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }

@@ -22,6 +22,7 @@ type Client struct {
 	base  string
 	token shield.Secret
 	http  *http.Client
+	slow  *http.Client // for what the daemon has to compile first
 }
 
 // NewClient returns a client of the daemon at base, like
@@ -34,37 +35,48 @@ func NewClient(base string, token shield.Secret) (*Client, error) {
 	if strings.ContainsFunc(token.Reveal(), func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return nil, shield.FieldErrorf("token", "has characters that no token has: is it the right file?")
 	}
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.ResponseHeaderTimeout = answerTimeout
-	return &Client{base: strings.TrimSuffix(base, "/"), token: token, http: &http.Client{
-		Transport:     transport,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}, nil
+	return &Client{
+		base: strings.TrimSuffix(base, "/"), token: token,
+		http: patient(answerTimeout), slow: patient(compileTimeout),
+	}, nil
 }
 
-// answerTimeout is how long a daemon may take to answer. A plugin may be
-// asked to check an endpoint meanwhile.
-const answerTimeout = 2 * time.Minute
+// How long a daemon may take to answer. A plugin may be asked to check an
+// endpoint meanwhile, or a large module be compiled on a busy machine.
+const (
+	answerTimeout  = 2 * time.Minute
+	compileTimeout = 15 * time.Minute
+)
+
+// patient returns a client that waits so long for an answer to begin.
+func patient(limit time.Duration) *http.Client {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.ResponseHeaderTimeout = limit
+	return &http.Client{
+		Transport:     transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
 
 // Do sends a request with in, if not nil, as its JSON body, and decodes the
 // answer into out, if not nil.
 func (c *Client) Do(ctx context.Context, method, path string, in, out any) error {
 	if in == nil {
-		return c.request(ctx, method, path, "", nil, out)
+		return c.request(ctx, c.http, method, path, "", nil, out)
 	}
 	b, err := json.Marshal(in)
 	if err != nil {
 		return err
 	}
-	return c.request(ctx, method, path, "application/json", b, out)
+	return c.request(ctx, c.http, method, path, "application/json", b, out)
 }
 
 // send posts a module.
 func (c *Client) send(ctx context.Context, path string, module []byte, out any) error {
-	return c.request(ctx, http.MethodPost, path, "application/wasm", module, out)
+	return c.request(ctx, c.slow, http.MethodPost, path, "application/wasm", module, out)
 }
 
-func (c *Client) request(ctx context.Context, method, path, contentType string, body []byte, out any) error {
+func (c *Client) request(ctx context.Context, h *http.Client, method, path, contentType string, body []byte, out any) error {
 	req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
 	if err != nil {
 		return shield.Errorf(shield.Invalid, "", "%w", err)
@@ -73,7 +85,7 @@ func (c *Client) request(ctx context.Context, method, path, contentType string, 
 	if contentType != "" {
 		req.Header.Set("Content-Type", contentType)
 	}
-	resp, err := c.http.Do(req)
+	resp, err := h.Do(req)
 	if err != nil {
 		return c.unanswered(ctx, err)
 	}
