@@ -24,7 +24,7 @@ plugin plugins: ## Build the bundled plugins: as Wasm into the programs, as exec
 		echo "building plugin $$n"; \
 		CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(BIN)/plugins/$$n ./plugins-wasm/$$n && \
 		GOOS=wasip1 GOARCH=wasm $(GO) build -trimpath -ldflags '-s -w' -o $(BIN)/wasm/$$n.wasm ./plugins-wasm/$$n && \
-		$(GO) run ./internal/bundled/pack $(BIN)/wasm/$$n.wasm internal/bundled/dist/$$n.wasm.zst || exit 1; done
+		$(GO) run ./internal/bundled/pack $(BIN)/wasm/$$n.wasm $(BIN)/plugins/$$n internal/bundled/dist/$$n.wasm.zst || exit 1; done
 
 test tests: deps plugins lint ## Install what the tests need, build the plugins, lint, run all tests with the race detector
 	$(GO) test -race -timeout 20m ./...

@@ -121,14 +121,33 @@ func (d *Daemon) bundle(ctx context.Context, own []string) error {
 		d.config.Log.Warn("the bundled plugins run outside of the sandbox", "why", bundled.ErrNotBuilt)
 	}
 	for _, m := range modules {
-		if slices.Contains(own, m.Name) {
-			continue
-		}
-		if err := d.library.BundleSoon(context.WithoutCancel(ctx), m.Name, m.Digest, m.Load); err != nil {
-			return err
+		for _, name := range append([]string{m.Name}, otherNames[m.Name]...) {
+			if slices.Contains(own, name) {
+				continue
+			}
+			if err := d.bundleOne(context.WithoutCancel(ctx), name, m); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
+}
+
+// otherNames are those under which configurations of the original shield know
+// a plugin. It is never written to.
+var otherNames = map[string][]string{"redis": {"redis-broker"}, "rabbitmq": {"rabbitmq-broker"}}
+
+// bundleOne has the plugin that nearly everybody uses compiled at once, any
+// other when it is first used.
+func (d *Daemon) bundleOne(ctx context.Context, name string, m bundled.Module) error {
+	if m.Name == "fs" {
+		return d.library.BundleSoon(ctx, name, m.Digest, m.Load)
+	}
+	info, err := plugin.ParseInfo(m.Info)
+	if err != nil {
+		return fmt.Errorf("bundled plugin %s: %w", m.Name, err)
+	}
+	return d.library.BundleLater(ctx, name, m.Digest, info, m.Load)
 }
 
 func (d *Daemon) audit(ctx context.Context, e wasmhost.Event) {

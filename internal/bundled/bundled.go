@@ -24,6 +24,7 @@ var ErrNotBuilt = errors.New("this program was built without the bundled plugins
 type Module struct {
 	Name   string
 	Digest string // "sha256:<hex>" of the module
+	Info   []byte // its answer to info, so that nobody has to run it for that
 	file   string
 }
 
@@ -40,7 +41,11 @@ func Modules() ([]Module, error) {
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, Module{Name: name, Digest: strings.TrimSpace(string(digest)), file: file})
+		info, err := dist.ReadFile("dist/" + name + ".json")
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, Module{Name: name, Digest: strings.TrimSpace(string(digest)), Info: info, file: file})
 	}
 	return all, nil
 }

@@ -126,7 +126,8 @@ type System struct {
 }
 
 // Start runs shieldd on an empty data folder; flags are further ones of its
-// command line. It is ended with the test.
+// command line. It has none of the bundled plugins but fs, which is compiled
+// in, so that Install can add what is tested. It is ended with the test.
 func Start(t testing.TB, flags ...string) *System {
 	t.Helper()
 	s := &System{t: t, bin: Programs(t), Dir: t.TempDir()}
@@ -159,7 +160,7 @@ func (s *System) Restart(flags ...string) {
 		s.t.Fatal(err)
 	}
 	defer out.Close()
-	s.cmd = exec.Command(filepath.Join(s.bin, "shieldd"), append([]string{"--data", s.data, "--listen", "127.0.0.1:0"}, flags...)...)
+	s.cmd = exec.Command(filepath.Join(s.bin, "shieldd"), append([]string{"--data", s.data, "--listen", "127.0.0.1:0", "--no-sandbox"}, flags...)...)
 	s.cmd.Stdout, s.cmd.Stderr = out, out
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := s.cmd.Start(); err != nil {

@@ -65,6 +65,8 @@ func (z *lazy) OpenStore(ctx context.Context, e shield.Endpoint, log plugin.Log)
 type pending struct {
 	registry *plugin.Registry
 	name     string
+	info     *plugin.Info // what the plugin says, if that is known already
+	begin    func()       // begins to compile and to install, once
 	ready    chan struct{}
 	err      error // valid when ready is closed
 
@@ -76,6 +78,7 @@ var _ plugin.Opener = (*pending)(nil)
 
 func (p *pending) wait(ctx context.Context) error {
 	p.once.Do(func() { close(p.wanted) })
+	p.begin()
 	select {
 	case <-p.ready:
 		return p.err
@@ -84,8 +87,11 @@ func (p *pending) wait(ctx context.Context) error {
 	}
 }
 
-// Info waits for the plugin and asks it.
+// Info waits for the plugin and asks it, unless its answer is known.
 func (p *pending) Info(ctx context.Context) (plugin.Info, error) {
+	if p.info != nil {
+		return *p.info, nil
+	}
 	if err := p.wait(ctx); err != nil {
 		return plugin.Info{}, err
 	}

@@ -42,6 +42,8 @@ type Library struct {
 	pending sync.WaitGroup
 	// turn is held by the one that compiles in the background.
 	turn chan struct{}
+	// bundled holds what came with the program and was not installed yet.
+	bundled sync.Map // name → *pending
 }
 
 // Open opens the library in a folder, which is made if it is not there, and
@@ -307,27 +309,58 @@ func (l *Library) Bundle(ctx context.Context, name, digest string, load func() (
 // somebody waits for. One that is installed is made ready, for whoever uses it
 // first.
 func (l *Library) BundleSoon(ctx context.Context, name, digest string, load func() ([]byte, error)) error {
+	p, err := l.bundle(ctx, name, digest, nil, load)
+	if p != nil {
+		p.begin()
+	}
+	return err
+}
+
+// BundleLater is BundleSoon for a module whose info is known: one that is not
+// installed yet is not even compiled before it is used.
+func (l *Library) BundleLater(ctx context.Context, name, digest string, info plugin.Info, load func() ([]byte, error)) error {
+	info.Digest = digest
+	_, err := l.bundle(ctx, name, digest, &info, load)
+	return err
+}
+
+// bundle returns what is left to be begun, if anything.
+func (l *Library) bundle(ctx context.Context, name, digest string, info *plugin.Info, load func() ([]byte, error)) (*pending, error) {
 	current, err := l.current(ctx, name)
 	if err != nil || (current != nil && !current.Bundled) {
-		return err
+		return nil, err
 	}
 	if current != nil && current.Digest == digest {
 		l.pending.Go(func() { l.warm(ctx, name) })
-		return nil
+		return nil, nil
 	}
-	p := &pending{registry: l.registry, name: name, ready: make(chan struct{}), wanted: make(chan struct{})}
-	if current == nil {
-		l.registry.Replace(name, p)
-	}
-	l.pending.Go(func() {
-		defer close(p.ready)
-		select {
-		case l.turn <- struct{}{}:
-			defer func() { <-l.turn }()
-		case <-p.wanted: // not to wait for what nobody has asked for
-		}
-		p.err = l.bundleApart(ctx, name, digest, load)
+	p := &pending{registry: l.registry, name: name, info: info, ready: make(chan struct{}), wanted: make(chan struct{})}
+	p.begin = sync.OnceFunc(func() {
+		l.pending.Go(func() {
+			defer l.bundled.CompareAndDelete(name, p)
+			defer close(p.ready)
+			select {
+			case l.turn <- struct{}{}:
+				defer func() { <-l.turn }()
+			case <-p.wanted: // not to wait for what nobody has asked for
+			}
+			p.err = l.bundleApart(ctx, name, digest, load)
+		})
 	})
+	if current != nil {
+		p.begin() // somebody has used the one before
+		return nil, nil
+	}
+	l.registry.Replace(name, p)
+	l.bundled.Store(name, p)
+	return p, nil
+}
+
+// installed waits until a bundled module that was not used yet is installed.
+func (l *Library) installed(ctx context.Context, name string) error {
+	if p, ok := l.bundled.Load(name); ok {
+		return p.(*pending).wait(ctx)
+	}
 	return nil
 }
 
@@ -362,12 +395,15 @@ func (l *Library) warm(ctx context.Context, name string) {
 	}
 }
 
-// Wait waits for what BundleSoon began.
+// Wait waits for what is being compiled in the background.
 func (l *Library) Wait() { l.pending.Wait() }
 
 // Grant replaces the grant of a plugin. The zero grant revokes everything.
 func (l *Library) Grant(ctx context.Context, name string, grant plugin.Grant) error {
 	if err := grant.Check(); err != nil {
+		return err
+	}
+	if err := l.installed(ctx, name); err != nil {
 		return err
 	}
 	l.mu.Lock()
@@ -385,6 +421,9 @@ func (l *Library) Grant(ctx context.Context, name string, grant plugin.Grant) er
 // Remove removes a plugin with all its versions. It returns InUse, and
 // removes nothing, while targets or stores use it or archives need one.
 func (l *Library) Remove(ctx context.Context, name string) error {
+	if err := l.installed(ctx, name); err != nil {
+		return err
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	all, err := l.records.Modules(ctx)
