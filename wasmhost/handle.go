@@ -96,6 +96,9 @@ func (s *stream) close() {
 	}
 }
 
+// base is for handles that are made of a stream and more.
+func (s *stream) base() *stream { return s }
+
 // The bits of poll.
 const (
 	pollRead  = 1
@@ -122,16 +125,20 @@ func ready(h handle, want uint16) (got uint16) {
 	return got
 }
 
-// writable reports for a stream whether there is space, or, once it is being
-// shut, whether that is done. Other handles never make a writer wait.
+// writable reports for a handle made of a stream whether there is much space,
+// or, once it is being shut, whether that is done. Other handles never make a
+// writer wait.
 func writable(h handle) bool {
-	s, ok := h.(*stream)
-	if !ok || s.out == nil || s.lent {
+	based, ok := h.(interface{ base() *stream })
+	if !ok {
+		return true
+	}
+	s := based.base()
+	if s.out == nil || s.lent {
 		return true
 	}
 	if s.shutting {
 		return !again(s.out.drained())
 	}
-	_, err := s.out.space()
-	return !again(err)
+	return s.out.roomy()
 }

@@ -60,7 +60,7 @@ func (i *instance) openHTTP(d *httpDescriptor) (handle, error) {
 	x.ctx, x.cancel = context.WithCancelCause(i.ctx)
 	x.stream = &stream{in: newRing(streamRing, i.wake, newSignal()), status: x.status, end: x.abort}
 	if d.Length != 0 {
-		x.out = newRing(streamRing, newSignal(), i.wake)
+		x.out = newRing(bodyRing, newSignal(), i.wake)
 	}
 	var body io.Reader
 	if x.out != nil {

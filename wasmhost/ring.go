@@ -12,6 +12,7 @@ import (
 const (
 	blobRing   = 1 << 20
 	streamRing = 256 << 10
+	bodyRing   = 1 << 20 // of what a guest sends by HTTP
 )
 
 // A ring is a bounded buffer between the guest, which has one thread that
@@ -93,6 +94,14 @@ func (g *ring) space() ([]byte, error) {
 	}
 	from := int(g.w) & (g.size - 1)
 	return g.buf[from:min(from+int(free), g.size)], nil
+}
+
+// roomy reports whether half of the ring is free, or writing would fail. A
+// writer that is woken for less wakes too often.
+func (g *ring) roomy() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.gone != nil || g.end != nil || g.w-g.r <= uint64(g.size/2)
 }
 
 // commit says that n bytes were put into what space returned.
