@@ -11,13 +11,19 @@ import (
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	for name, start := range map[string]func(testing.TB) *service{"MinIO": startMinIO, "versitygw": startVersityGW} {
+	for name, c := range map[string]struct {
+		start   func(testing.TB) *service
+		dialect *s3.Dialect
+	}{
+		"MinIO": {startMinIO, nil}, "versitygw": {startVersityGW, nil},
+		"scality with MinIO": {startMinIO, s3.Scality()}, "scality with versitygw": {startVersityGW, s3.Scality()},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := start(t)
+			s := c.start(t)
 			for bucket, name := range map[string]string{"plain": s.bucket(t, false), "versioned": s.versioned(t)} {
 				t.Run(bucket, func(t *testing.T) {
-					plugintest.Run(t, s3.Plugin(nil), plugintest.Config{StoreEndpoint: s.endpoint(t, name, nil)})
+					plugintest.Run(t, s3.Plugin(c.dialect), plugintest.Config{StoreEndpoint: s.endpoint(t, name, nil)})
 					if left := s.left(t, name); len(left) > 0 {
 						t.Errorf("left behind: %q", left)
 					}

@@ -64,6 +64,8 @@ func (d *Dialect) capabilities() json.RawMessage {
 		HTTP: []string{"{url}", "https://{s3_host}", "https://{s3_host}:{s3_port}", "{metadata_url}", "{sts_url}"},
 		TCP:  []string{"{proxy}", "{socks5_proxy}"},
 		Read: []string{"{web_identity_dir}"},
+		// Parts have 48 MiB, see maxBuffer; the rest is for the Go runtime.
+		Memory: 80 << 20,
 	}
 	for n := range d.Aliases {
 		c.HTTP = append(c.HTTP, "https://{"+d.Aliases[n].Name+"}")
