@@ -44,6 +44,9 @@ var allowed = map[string][]string{
 	"plugins-wasm/internal/pg":              {"", "plugin", "plugin/pdk", "plugins-wasm/internal/tool"},
 	// What the target plugins that run programs share.
 	"plugins-wasm/internal/tool":     {"", "plugin", "plugin/pdk"},
+	"plugins-wasm/s3":                {"plugin/pdk", "plugins-wasm/s3/s3"},
+	"plugins-wasm/s3/s3":             {"", "plugin", "plugin/pdk", "plugin/pdk/pdkhttp"},
+	"plugins-wasm/scality":           {"plugin/pdk", "plugins-wasm/s3/s3"},
 	"server":                         {"", "plugin"},
 	"daemon":                         {"*"},
 	"internal/bundled":               {},
@@ -74,9 +77,6 @@ var allowed = map[string][]string{
 	"plugins-wasm/google/google":     {"", "plugin", "plugins-wasm/internal/rest"},
 	"plugins-wasm/internal/rest":     {"", "plugin", "plugin/pdk", "plugin/pdk/pdkhttp"},
 	"plugins-wasm/internal/resttest": {"*"}, // for tests
-	"plugins-wasm/s3":                {"plugin/pdk", "plugins-wasm/s3/s3"},
-	"plugins-wasm/s3/s3":             {"", "plugin", "plugin/pdk", "plugin/pdk/pdkhttp"},
-	"plugins-wasm/scality":           {"plugin/pdk", "plugins-wasm/s3/s3"},
 	"plugins-wasm/rabbitmq":          {"plugin/pdk", "plugins-wasm/rabbitmq/rabbitmq"},
 	"plugins-wasm/rabbitmq/rabbitmq": {"", "plugin", "plugin/pdk", "plugin/pdk/pdkhttp"},
 	"wasmhost/internal/interrupt":    {},

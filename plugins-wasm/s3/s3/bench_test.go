@@ -155,6 +155,9 @@ func BenchmarkTransfer(b *testing.B) {
 // is run with the 80 MiB that it asks for.
 func TestMemory(t *testing.T) {
 	t.Parallel()
+	if quickly(t) {
+		return
+	}
 	size := int64(256 << 20)
 	if n, err := strconv.ParseInt(os.Getenv("S3_TEST_GIB"), 10, 64); err == nil {
 		size = n << 30

@@ -62,7 +62,7 @@ func TestWrongEndpoints(t *testing.T) {
 		"two proxies":        {map[string]any{"proxy": "http://proxy:1", "socks5_proxy": "p:2"}, "proxy", "both"},
 		"prefix that climbs": {map[string]any{"prefix": "a/../b"}, "prefix", "no . or .."},
 		"unknown":            {map[string]any{"colour": "red"}, "colour", "is not a field"},
-		"lock mode":          {map[string]any{"lock_mode": "eternal"}, "lock_mode", "governance, compliance"},
+		"lock mode":          {map[string]any{"lock_mode": "eternal"}, "lock_mode", "none, governance, compliance"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := decodeWith(t, c.more)

@@ -21,9 +21,13 @@ func TestConformance(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := c.start(t)
-			for bucket, name := range map[string]string{"plain": s.bucket(t, false), "versioned": s.versioned(t)} {
+			for bucket, name := range map[string]string{"plain": s.bucket(t, false), "versioned": s.versioned(t), "locking": s.bucket(t, true)} {
 				t.Run(bucket, func(t *testing.T) {
-					plugintest.Run(t, s3.Plugin(c.dialect), plugintest.Config{StoreEndpoint: s.endpoint(t, name, nil)})
+					more := fields{}
+					if bucket == "locking" {
+						more["lock_mode"] = "governance"
+					}
+					plugintest.Run(t, s3.Plugin(c.dialect), plugintest.Config{StoreEndpoint: s.endpoint(t, name, more), Keeps: bucket == "locking"})
 					if left := s.left(t, name); len(left) > 0 {
 						t.Errorf("left behind: %q", left)
 					}

@@ -50,7 +50,7 @@ func storageFields() []plugin.Field {
 		{Name: "sse", Type: plugin.TypeEnum, Enum: []string{"none", "s3", "kms", "c"}, Default: "none", Title: "Encryption by the service", Help: "s3: its own keys, kms: sse_kms_key_id, c: sse_customer_key. none leaves it to the bucket."},
 		{Name: "sse_kms_key_id", Type: plugin.TypeString, Title: "KMS key", Help: "For sse kms; the account's default key if left out."},
 		{Name: "sse_customer_key", Type: plugin.TypePassword, Title: "Customer key", Help: "For sse c: 32 bytes in base64. Without it nothing can be read back."},
-		{Name: "lock_mode", Type: plugin.TypeEnum, Enum: []string{"governance", "compliance"}, Default: "governance", Title: "Object lock", Help: "How archives are locked that a job wants to be locked. Nobody can undo compliance before its time."},
+		{Name: "lock_mode", Type: plugin.TypeEnum, Enum: []string{"none", "governance", "compliance"}, Default: "none", Title: "Object lock", Help: "Whether nobody can remove an archive before it expires. The bucket needs object lock. governance can be undone by who has a special permission, compliance by nobody."},
 		{Name: "checksum", Type: plugin.TypeEnum, Enum: []string{"crc32c", "sha256", "md5", "none"}, Default: "crc32c", Title: "Checksum", Help: "What the service compares each part with. md5 is known to all, the others to services since 2022."},
 	}
 }

@@ -19,14 +19,18 @@ func (s *store) Put(ctx context.Context, key string, r io.Reader) (plugin.Stored
 	return s.PutUntil(ctx, key, r, time.Time{})
 }
 
-// PutUntil stores a blob that nobody can remove before a time; zero is none.
+// PutUntil stores a blob that nobody can remove before a time, if the endpoint
+// asks for locks; zero is none.
 func (s *store) PutUntil(ctx context.Context, key string, r io.Reader, until time.Time) (plugin.Stored, error) {
 	none := plugin.Stored{}
 	name, err := s.object(key)
 	if err != nil {
 		return none, err
 	}
-	b := &blobWriter{s: s, key: key, name: name, mark: rand.Text(), until: until}
+	b := &blobWriter{s: s, key: key, name: name, mark: rand.Text()}
+	if s.c.LockMode != "none" {
+		b.until = until
+	}
 	first, ended, err := readFirst(ctx, r, s.plan.part)
 	if err != nil {
 		return none, err

@@ -124,6 +124,9 @@ func (f failing) Read([]byte) (int, error) { return 0, f.err }
 // cannot clean up. The host does.
 func TestSandboxStopped(t *testing.T) {
 	t.Parallel()
+	if quickly(t) {
+		return
+	}
 	s := startMinIO(t)
 	bucket := s.bucket(t, false)
 	st, err := sandboxed(t, "s3").OpenStore(t.Context(), s.endpoint(t, bucket, nil), nil)
@@ -241,7 +244,7 @@ func TestLockExpires(t *testing.T) {
 	t.Parallel()
 	s := startMinIO(t)
 	bucket := s.bucket(t, true)
-	st := openNative(t, s.endpoint(t, bucket, nil))
+	st := openNative(t, s.endpoint(t, bucket, fields{"lock_mode": "governance"}))
 	if _, err := st.(plugin.Keeper).PutUntil(t.Context(), "a", strings.NewReader("x"), time.Now().Add(3*time.Second)); err != nil {
 		t.Fatal(err)
 	}

@@ -103,3 +103,23 @@ func TestStoryFaults(t *testing.T) {
 		t.Errorf("wrong bytes were restored: %s%s", stdout, stderr)
 	}
 }
+
+// TestStoryLocked: the daemon asks for the lock, a purge waits for it and is
+// no failure.
+func TestStoryLocked(t *testing.T) {
+	t.Parallel()
+	s := startMinIO(t)
+	bucket := s.bucket(t, true)
+	r := newTree(t, "s3", string(s.endpoint(t, bucket, fields{"lock_mode": "compliance"})))
+	a := r.Backup("job")
+	_, stderr, status := r.Try("delete", "archive", a.UUID, "--wait")
+	if status != 4 || !strings.Contains(stderr, "which keeps this until ") {
+		t.Errorf("exit status %d, %s", status, stderr)
+	}
+	if left := s.left(t, bucket); len(left) != 2 {
+		t.Errorf("blob and manifest have to be there: %q", left)
+	}
+	if tasks := r.Run("list", "tasks"); !strings.Contains(tasks, " pending ") || strings.Contains(tasks, "failed") {
+		t.Errorf("the purge does not wait: %s", tasks)
+	}
+}
