@@ -87,7 +87,7 @@ func TestBlocks(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			pool, r := rest.NewPool(3, 256), wrap(bytes.NewReader(want))
-			var got, tail, each []byte
+			var got, each []byte
 			for last := false; !last; {
 				var b *rest.Block
 				var err error
@@ -96,7 +96,7 @@ func TestBlocks(t *testing.T) {
 				}
 				piece, _ := io.ReadAll(b.Reader(0))
 				again, _ := io.ReadAll(iotest.OneByteReader(b.Reader(min(300, b.Size))))
-				got, tail = append(got, piece...), append(tail, again...)
+				got = append(got, piece...)
 				b.Each(func(p []byte) { each = append(each, p...) })
 				if !bytes.HasSuffix(piece, again) || int64(len(piece)) != b.Size {
 					t.Errorf("a block of %d bytes gives %d and %d", b.Size, len(piece), len(again))
