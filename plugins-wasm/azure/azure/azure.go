@@ -69,8 +69,8 @@ func fields() []plugin.Field {
 			Help: "The tier of new archives. Without it: the account's.",
 		},
 		{
-			Name: "immutability_mode", Type: plugin.TypeEnum, Enum: []string{"unlocked", "locked"}, Default: "unlocked", Title: "Immutability",
-			Help: "The policy of archives that are to be kept until a time. An unlocked one can be lifted by who has the permission, a locked one by nobody. The container needs support for immutability of versions.",
+			Name: "immutability_mode", Type: plugin.TypeEnum, Enum: []string{"none", "unlocked", "locked"}, Default: "none", Title: "Immutability",
+			Help: "The policy that keeps archives until they expire. An unlocked one can be lifted by who has the permission, a locked one by nobody. The container needs support for immutability of versions.",
 		},
 		{
 			Name: "ca", Type: plugin.TypePEM, Title: "Certificate authority",

@@ -13,6 +13,9 @@ import (
 
 	"github.com/shieldhq/shield"
 	"github.com/shieldhq/shield/plugin"
+	"github.com/shieldhq/shield/plugin/plugintest"
+	"github.com/shieldhq/shield/plugins-wasm/azure/azure"
+	"github.com/shieldhq/shield/plugins-wasm/internal/resttest"
 )
 
 // immutable stands before Azurite and has what that lacks, as the
@@ -109,6 +112,16 @@ func testKeeper(t *testing.T, s *server) {
 		_, err := st.(plugin.Keeper).PutUntil(t.Context(), "k", strings.NewReader("kept"), until)
 		return err
 	}
+	t.Run("conformance", func(t *testing.T) {
+		t.Parallel()
+		e := s.endpoint(t, newImmutable(t, s).URL, s.container(t), "immutability_mode", "unlocked")
+		plugintest.Run(t, azure.Plugin(), plugintest.Config{StoreEndpoint: e, Keeps: true})
+	})
+	t.Run("purged by the daemon", func(t *testing.T) {
+		t.Parallel()
+		e := s.endpoint(t, newImmutable(t, s).URL, s.container(t), "immutability_mode", "locked")
+		resttest.LockedStory(t, "azure", e)
+	})
 	t.Run("kept", func(t *testing.T) {
 		t.Parallel()
 		x, container := newImmutable(t, s), s.container(t)
@@ -129,7 +142,7 @@ func testKeeper(t *testing.T, s *server) {
 	t.Run("a container that keeps nothing", func(t *testing.T) {
 		t.Parallel()
 		container := s.container(t)
-		err := keep(t, open(t, s.endpoint(t, s.origin(), container))) // Azurite itself
+		err := keep(t, open(t, s.endpoint(t, s.origin(), container, "immutability_mode", "unlocked"))) // Azurite itself
 		wantCode(t, err, shield.Invalid, "endpoint.container", "immutability of versions")
 		if left := s.left(t, container, ""); len(left) > 0 {
 			t.Errorf("%q are left", left)

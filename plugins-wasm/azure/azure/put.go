@@ -21,12 +21,16 @@ func (s *store) Put(ctx context.Context, key string, r io.Reader) (plugin.Stored
 	return s.PutUntil(ctx, key, r, time.Time{})
 }
 
-// PutUntil is Put, and then gives the blob an immutability policy: only when
-// it is known to be whole, since it cannot be removed from then on.
+// PutUntil is Put, and then gives the blob an immutability policy, if the
+// endpoint asks for one: only when it is known to be whole, since it cannot be
+// removed from then on.
 func (s *store) PutUntil(ctx context.Context, key string, r io.Reader, until time.Time) (plugin.Stored, error) {
 	const op = "azure.put"
 	if err := rest.CheckKey(key); err != nil {
 		return plugin.Stored{}, err
+	}
+	if s.mode == "none" {
+		until = time.Time{}
 	}
 	u := &upload{store: s, object: s.prefix + key, token: rest.Token(), until: until}
 	if err := u.run(ctx, r); err != nil {

@@ -212,6 +212,12 @@ func TestStory(t *testing.T) {
 	resttest.Story(t, "google", s.endpoint(t, g.URL, "prefix", "shield"))
 }
 
+func TestLockedStory(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	resttest.LockedStory(t, "google", s.endpoint(t, s.URL, "retention_mode", "locked"))
+}
+
 // TestSessionOfStoppedGuest: the host cancels the session of a guest that it
 // has stopped.
 func TestSessionOfStoppedGuest(t *testing.T) {

@@ -46,15 +46,15 @@ func fields() []plugin.Field {
 		},
 		{
 			Name: "json_key", Type: plugin.TypePassword, Required: true, Title: "Service account key",
-			Help: "The JSON key of a service account, the whole text of the file. The account needs the role Storage Object User on the bucket; Storage Object Admin to keep archives until a time.",
+			Help: "The JSON key of a service account, the whole text of the file. The account needs the role Storage Object User on the bucket; Storage Object Admin for retention.",
 		},
 		{
 			Name: "storage_class", Type: plugin.TypeEnum, Enum: []string{"standard", "nearline", "coldline", "archive"}, Title: "Storage class",
 			Help: "The class of new archives. Without it: the bucket's.",
 		},
 		{
-			Name: "retention_mode", Type: plugin.TypeEnum, Enum: []string{"unlocked", "locked"}, Default: "unlocked", Title: "Retention",
-			Help: "The retention of archives that are to be kept until a time. An unlocked one can be lifted by who has the permission, a locked one by nobody. The bucket needs object retention.",
+			Name: "retention_mode", Type: plugin.TypeEnum, Enum: []string{"none", "unlocked", "locked"}, Default: "none", Title: "Retention",
+			Help: "The retention that keeps archives until they expire. An unlocked one can be lifted by who has the permission, a locked one by nobody. The bucket needs object retention.",
 		},
 		{
 			Name: "endpoint", Type: plugin.TypeURL, Default: "https://storage.googleapis.com", Title: "Endpoint",

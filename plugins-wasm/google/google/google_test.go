@@ -86,7 +86,7 @@ func TestConformance(t *testing.T) {
 	t.Run("service", func(t *testing.T) {
 		t.Parallel()
 		s := newService(t)
-		plugintest.Run(t, google.Plugin(), plugintest.Config{StoreEndpoint: s.endpoint(t, s.URL)})
+		plugintest.Run(t, google.Plugin(), plugintest.Config{StoreEndpoint: s.endpoint(t, s.URL, "retention_mode", "unlocked"), Keeps: true})
 	})
 }
 
@@ -170,7 +170,7 @@ func TestKeeper(t *testing.T) {
 		t.Parallel()
 		s := newService(t)
 		s.noRetention = true
-		st := open(t, s.endpoint(t, s.URL))
+		st := open(t, s.endpoint(t, s.URL, "retention_mode", "unlocked"))
 		_, err := st.(plugin.Keeper).PutUntil(t.Context(), "k", strings.NewReader("kept"), until)
 		wantCode(t, err, shield.Invalid, "endpoint.bucket", "object retention")
 		if names := s.names(); len(names) != 0 {
@@ -181,7 +181,7 @@ func TestKeeper(t *testing.T) {
 		t.Parallel()
 		s := newService(t)
 		s.deny["storage.objects.setRetention"] = true
-		st := open(t, s.endpoint(t, s.URL))
+		st := open(t, s.endpoint(t, s.URL, "retention_mode", "unlocked"))
 		_, err := st.(plugin.Keeper).PutUntil(t.Context(), "k", strings.NewReader("kept"), until)
 		wantCode(t, err, shield.Forbidden, "storage.objects.setRetention")
 		if names := s.names(); len(names) != 0 {

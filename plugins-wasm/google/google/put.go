@@ -26,12 +26,16 @@ func (s *store) Put(ctx context.Context, key string, r io.Reader) (plugin.Stored
 	return s.PutUntil(ctx, key, r, time.Time{})
 }
 
-// PutUntil is Put, and then sets the object's retention: only when it is known
-// to be whole, since it cannot be removed from then on.
+// PutUntil is Put, and then sets the object's retention, if the endpoint asks
+// for it: only when it is known to be whole, since it cannot be removed from
+// then on.
 func (s *store) PutUntil(ctx context.Context, key string, r io.Reader, until time.Time) (plugin.Stored, error) {
 	const op = "google.put"
 	if err := rest.CheckKey(key); err != nil {
 		return plugin.Stored{}, err
+	}
+	if s.mode == "none" {
+		until = time.Time{}
 	}
 	u := &upload{store: s, name: s.prefix + key, token: rest.Token(), until: until}
 	if err := u.run(ctx, r); err != nil {

@@ -42,8 +42,9 @@ func (u *upload) resumable(ctx context.Context, r io.Reader, pool *rest.Pool, fi
 			break
 		}
 		u.add(next)
+		size := held.Size // it is released when it was sent
 		u.send(crew, held, at)
-		held, at = next, at+held.Size
+		held, at = next, at+size
 	}
 	if err := crew.Wait(); err != nil {
 		return nil, err
