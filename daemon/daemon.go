@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -101,10 +102,34 @@ func (d *Daemon) openLibrary(ctx context.Context) (err error) {
 	}
 	own := d.plugins.Names()
 	d.library, err = library.Open(ctx, filepath.Join(c.Data, pluginsDir), d.catalog, d.sandbox, d.plugins)
-	if err != nil || c.Sandbox == SandboxNever {
+	if err == nil && c.Sandbox != SandboxNever {
+		err = d.bundle(ctx, own)
+	}
+	if err != nil {
 		return err
 	}
-	return d.bundle(ctx, own)
+	return d.warm(ctx)
+}
+
+// warm makes the modules ready that targets and stores use.
+func (d *Daemon) warm(ctx context.Context) error {
+	targets, err := d.catalog.Targets(ctx, shield.Filter{})
+	if err != nil {
+		return err
+	}
+	stores, err := d.catalog.Stores(ctx, shield.Filter{})
+	if err != nil {
+		return err
+	}
+	used := map[string]bool{}
+	for _, t := range targets {
+		used[t.Plugin] = true
+	}
+	for _, s := range stores {
+		used[s.Plugin] = true
+	}
+	d.library.WarmSoon(context.WithoutCancel(ctx), slices.Sorted(maps.Keys(used))...)
+	return nil
 }
 
 // bundle makes the bundled plugins available as modules, but for those whose

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"runtime"
 	"sync"
 	"time"
 
@@ -146,6 +147,7 @@ func (c *call) run(p *Plugin) {
 
 // execute runs the action by the module's way of being called.
 func (p *Plugin) execute(c *call) error {
+	defer runtime.KeepAlive(p) // else its program might be freed while it runs
 	if p.program.extism != nil {
 		return p.runExtism(c)
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
+	"sync"
 
 	extismsdk "github.com/extism/go-sdk"
 	"github.com/tetratelabs/wazero"
@@ -21,8 +23,9 @@ type program struct {
 	runtime wazero.Runtime
 	module  wazero.CompiledModule
 	extism  *extismsdk.CompiledPlugin
-	cache   wazero.CompilationCache
 	outline *outline
+	// close frees what the program takes. It may be called again.
+	close func()
 }
 
 // stopping is how a guest that runs on can be ended.
@@ -73,7 +76,8 @@ func (h *Host) buildWith(s stopping, module []byte, entry string, o *outline) (p
 			p, err = buildCommand(module, s.config(cc))
 		}
 		if err == nil {
-			p.cache = cc
+			p.close = closer(p.runtime, p.extism, cc)
+			runtime.AddCleanup(p, func(f func()) { f() }, p.close)
 		}
 		return err
 	})
@@ -146,13 +150,16 @@ func buildExtism(module []byte, runtime wazero.RuntimeConfig) (*program, error) 
 	return &program{extism: compiled}, nil
 }
 
-func (p *program) close() {
-	ctx := context.Background()
-	var err error
-	if p.runtime != nil {
-		err = p.runtime.Close(ctx)
-	} else {
-		err = p.extism.Close(ctx)
-	}
-	_ = errors.Join(err, p.cache.Close(ctx)) // memory is all that there is to give back
+// closer must not know the program, which would never be garbage then.
+func closer(rt wazero.Runtime, plugin *extismsdk.CompiledPlugin, cache wazero.CompilationCache) func() {
+	return sync.OnceFunc(func() {
+		ctx := context.Background()
+		var err error
+		if rt != nil {
+			err = rt.Close(ctx)
+		} else {
+			err = plugin.Close(ctx)
+		}
+		_ = errors.Join(err, cache.Close(ctx)) // memory is all that there is to give back
+	})
 }

@@ -1,8 +1,13 @@
 package wasmhost_test
 
 import (
+	"context"
 	"runtime"
 	"testing"
+	"time"
+
+	"github.com/shieldhq/shield"
+	"github.com/shieldhq/shield/plugin"
 )
 
 // TestSoak runs a thousand instances and wants nothing of them to stay.
@@ -36,4 +41,27 @@ func TestSoak(t *testing.T) {
 	if g, f := count(t); g > goroutines+5 || f > files+5 {
 		t.Errorf("there are %d goroutines and %d open files, and were %d and %d", g, f, goroutines, files)
 	}
+}
+
+// A call goes on when nobody holds its plugin any more.
+func TestCallOutlivesPlugin(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	func() {
+		h := newHost(t, nil)
+		o, err := h.Open(ctx, spinners()["loop"], plugin.Grant{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			_, err := o.Info(ctx)
+			done <- err
+		}()
+	}()
+	for range 20 {
+		runtime.GC()
+		time.Sleep(5 * time.Millisecond)
+	}
+	cancel()
+	wantError(t, <-done, shield.Canceled, "")
 }

@@ -21,6 +21,7 @@ import (
 	"net"
 	"sync"
 	"time"
+	"weak"
 
 	"github.com/shieldhq/shield"
 	"github.com/shieldhq/shield/plugin"
@@ -68,12 +69,16 @@ type Host struct {
 	options Options
 	cache   *cache
 
-	mu       sync.Mutex
-	programs map[string]*pendingProgram
+	mu      sync.Mutex
+	pending map[string]*pendingProgram
+	// programs are those that some plugin holds. One that none does is freed
+	// with the next garbage: it takes ten times as much as its module, and is
+	// soon had from the cache again.
+	programs map[string]weak.Pointer[program]
 	closed   bool
 }
 
-// A pendingProgram is a program that is compiled, or is being compiled.
+// A pendingProgram is a program that is being compiled.
 type pendingProgram struct {
 	ready   chan struct{}
 	program *program
@@ -82,7 +87,7 @@ type pendingProgram struct {
 
 // New returns a Host. opts may be nil. The error is about the cache folder.
 func New(_ context.Context, opts *Options) (*Host, error) {
-	h := &Host{programs: map[string]*pendingProgram{}}
+	h := &Host{pending: map[string]*pendingProgram{}, programs: map[string]weak.Pointer[program]{}}
 	if opts != nil {
 		h.options = *opts
 	}
@@ -103,13 +108,18 @@ func New(_ context.Context, opts *Options) (*Host, error) {
 // Close frees the compiled modules. Calls that are under way fail.
 func (h *Host) Close() error {
 	h.mu.Lock()
-	programs := h.programs
-	h.programs, h.closed = nil, true
+	pending, programs := h.pending, h.programs
+	h.pending, h.programs, h.closed = nil, nil, true
 	h.mu.Unlock()
-	for _, p := range programs {
+	for _, p := range pending {
 		<-p.ready
 		if p.program != nil {
 			p.program.close()
+		}
+	}
+	for _, w := range programs {
+		if p := w.Value(); p != nil {
+			p.close()
 		}
 	}
 	return nil
@@ -149,10 +159,14 @@ func (h *Host) program(ctx context.Context, module []byte, name string, o *outli
 		h.mu.Unlock()
 		return nil, shield.Errorf(shield.Unavailable, "plugin", "the host of plugins is closed")
 	}
-	p, known := h.programs[name]
+	if p := h.programs[name].Value(); p != nil {
+		h.mu.Unlock()
+		return p, nil
+	}
+	p, known := h.pending[name]
 	if !known {
 		p = &pendingProgram{ready: make(chan struct{})}
-		h.programs[name] = p
+		h.pending[name] = p
 		go h.compile(p, module, name, o)
 	}
 	h.mu.Unlock()
@@ -169,11 +183,14 @@ func (h *Host) program(ctx context.Context, module []byte, name string, o *outli
 func (h *Host) compile(p *pendingProgram, module []byte, name string, o *outline) {
 	from := time.Now()
 	p.program, p.err = h.build(module, name, o)
-	if p.err != nil {
-		h.mu.Lock()
-		delete(h.programs, name)
-		h.mu.Unlock()
+	h.mu.Lock()
+	if !h.closed { // else Close waits for this one, and closes it
+		delete(h.pending, name)
+		if p.err == nil {
+			h.programs[name] = weak.Make(p.program)
+		}
 	}
+	h.mu.Unlock()
 	h.options.Log.Debug("module ready", "digest", name, "took", time.Since(from), "error", p.err)
 	close(p.ready)
 }

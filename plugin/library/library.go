@@ -306,8 +306,7 @@ func (l *Library) Bundle(ctx context.Context, name, digest string, load func() (
 
 // BundleSoon is Bundle in the background, since compiling a module takes a
 // second or two. Modules are compiled one after another, but for those that
-// somebody waits for. One that is installed is made ready, for whoever uses it
-// first.
+// somebody waits for.
 func (l *Library) BundleSoon(ctx context.Context, name, digest string, load func() ([]byte, error)) error {
 	p, err := l.bundle(ctx, name, digest, nil, load)
 	if p != nil {
@@ -327,12 +326,8 @@ func (l *Library) BundleLater(ctx context.Context, name, digest string, info plu
 // bundle returns what is left to be begun, if anything.
 func (l *Library) bundle(ctx context.Context, name, digest string, info *plugin.Info, load func() ([]byte, error)) (*pending, error) {
 	current, err := l.current(ctx, name)
-	if err != nil || (current != nil && !current.Bundled) {
+	if err != nil || (current != nil && (current.Digest == digest || !current.Bundled)) {
 		return nil, err
-	}
-	if current != nil && current.Digest == digest {
-		l.pending.Go(func() { l.warm(ctx, name) })
-		return nil, nil
 	}
 	p := &pending{registry: l.registry, name: name, info: info, ready: make(chan struct{}), wanted: make(chan struct{})}
 	p.begin = sync.OnceFunc(func() {
@@ -374,6 +369,16 @@ func (l *Library) bundleApart(ctx context.Context, name, digest string, load fun
 		return err
 	}
 	return l.Bundle(ctx, name, digest, func() ([]byte, error) { return module, nil })
+}
+
+// WarmSoon makes modules ready in the background for whoever uses them first.
+// Names that are of no module are ignored.
+func (l *Library) WarmSoon(ctx context.Context, names ...string) {
+	l.pending.Go(func() {
+		for _, name := range names {
+			l.warm(ctx, name)
+		}
+	})
 }
 
 // warm compiles the current module of a name, or takes it from the cache, and
