@@ -63,7 +63,7 @@ var allowed = map[string][]string{
 	"internal/treecmp":                      {},
 	"internal/storefault":                   {"", "internal/faultproxy", "plugin"},
 	"internal/testserver":                   {},
-	"internal/shieldtest":                   {},
+	"internal/shieldtest":                   {"wasmhost"},
 	"internal/version":                      {},
 	"cmd/shieldd":                           {"", "daemon", "internal/version", "wasmhost"},
 	"cmd/shield":                            {"", "internal/endpointarg", "internal/version", "plugin", "plugin/exec", "plugin/plugintest", "scheduler/timespec", "server", "wasmhost"},

@@ -105,7 +105,7 @@ func (s *system) start() {
 		s.process.Env = append(s.process.Env, "SHIELD_TEST_SANDBOX=1")
 	}
 	if s.program != "" {
-		s.process = exec.Command(s.program, "--data", s.path("data"), "--listen", "127.0.0.1:0")
+		s.process = exec.Command(s.program, "--data", s.path("data"), "--listen", "127.0.0.1:0", "--no-sandbox")
 	}
 	s.process.Stderr = s.t.Output()
 	out, err := s.process.StdoutPipe()

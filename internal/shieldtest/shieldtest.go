@@ -17,6 +17,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/shieldhq/shield/wasmhost"
 )
 
 // Programs builds shieldd and shield, once for the test binary, and returns
@@ -313,4 +315,18 @@ func (s *System) Restore(archive, to string) {
 		args = append(args, "--to", to)
 	}
 	s.Run(args...)
+}
+
+// HostOptions are those of a sandbox within a test: modules are compiled by
+// shieldd, since the race detector would make that ten times slower, and what
+// they were compiled to serves all tests of the binary.
+func HostOptions() *wasmhost.Options {
+	bin, err := programs()
+	if err != nil {
+		return nil // the test that needs the programs will say why
+	}
+	return &wasmhost.Options{
+		CacheDir: filepath.Join(bin, "cache"),
+		Program:  filepath.Join(bin, "shieldd"), CompileApart: true,
+	}
 }

@@ -42,7 +42,7 @@ func endpoint(t testing.TB, d *testserver.Docker, more fields) shield.Endpoint {
 }
 
 var opened = sync.OnceValues(func() (*wasmhost.Host, error) {
-	return wasmhost.New(context.Background(), nil)
+	return wasmhost.New(context.Background(), shieldtest.HostOptions())
 })
 
 func sandboxed(t testing.TB) plugin.Opener {

@@ -38,7 +38,7 @@ func sandbox(module string) (plugin.Opener, error) {
 	}
 	// Neither ends with the test: others use them, too.
 	ctx := context.Background()
-	host, err := wasmhost.New(ctx, &wasmhost.Options{CacheDir: filepath.Join(filepath.Dir(module), "cache")})
+	host, err := wasmhost.New(ctx, shieldtest.HostOptions())
 	if err != nil {
 		return nil, err
 	}

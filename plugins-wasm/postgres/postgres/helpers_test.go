@@ -42,7 +42,7 @@ func module(path string) (plugin.Opener, error) {
 		if err != nil {
 			return nil, err
 		}
-		host, err := wasmhost.New(context.Background(), &wasmhost.Options{CacheDir: filepath.Join(filepath.Dir(path), "cache")})
+		host, err := wasmhost.New(context.Background(), shieldtest.HostOptions())
 		if err != nil {
 			return nil, err
 		}

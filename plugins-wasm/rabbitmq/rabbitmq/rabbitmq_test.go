@@ -98,17 +98,13 @@ func endpoint(b *testserver.RabbitMQ, more ...string) shield.Endpoint {
 	return e
 }
 
-// cache is set before the first use of host.
-var cache string
-
 var host = sync.OnceValues(func() (*wasmhost.Host, error) {
-	return wasmhost.New(context.Background(), &wasmhost.Options{CacheDir: cache})
+	return wasmhost.New(context.Background(), shieldtest.HostOptions())
 })
 
 // inSandbox is the module, granted what it asks for.
 func inSandbox(t testing.TB) plugin.Opener {
 	t.Helper()
-	cache = shieldtest.Cache(t)
 	h, err := host()
 	if err != nil {
 		t.Fatal(err)

@@ -101,16 +101,12 @@ func endpoint(s *testserver.Redis, more ...string) shield.Endpoint {
 	return e
 }
 
-// cache is set before the first use of sandboxed.
-var cache string
-
 var sandboxed = sync.OnceValues(func() (*wasmhost.Host, error) {
-	return wasmhost.New(context.Background(), &wasmhost.Options{CacheDir: cache})
+	return wasmhost.New(context.Background(), shieldtest.HostOptions())
 })
 
 func inSandbox(t testing.TB) plugin.Opener {
 	t.Helper()
-	cache = shieldtest.Cache(t)
 	host, err := sandboxed()
 	if err != nil {
 		t.Fatal(err)
