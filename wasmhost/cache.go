@@ -51,11 +51,17 @@ func openCache(dir string, log *slog.Logger) (*cache, error) {
 	return c, os.MkdirAll(c.dir, 0o700)
 }
 
+// compiler is the version of wazero, if the linker was told: a test binary does
+// not know it.
+var compiler string
+
 // version names what compiled code depends on. What another version has made
 // is of no use.
 func version() string {
 	v := "unknown"
-	if info, ok := debug.ReadBuildInfo(); ok {
+	if compiler != "" {
+		v = compiler
+	} else if info, ok := debug.ReadBuildInfo(); ok {
 		for _, d := range info.Deps {
 			if d.Path == "github.com/tetratelabs/wazero" {
 				v = d.Version

@@ -37,7 +37,7 @@ var programs = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return dir, build(dir, nil, "./cmd/shieldd", "./cmd/shield")
+	return dir, build(dir, nil, "", "./cmd/shieldd", "./cmd/shield")
 })
 
 // folder is where everything is built. It outlives the test binary's tests;
@@ -54,12 +54,12 @@ func Main(m *testing.M) {
 	os.Exit(code)
 }
 
-func build(out string, env []string, packages ...string) error {
+func build(out string, env []string, ldflags string, packages ...string) error {
 	root, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}").Output()
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command("go", append([]string{"build", "-trimpath", "-ldflags", "-s -w", "-o", out + "/"}, packages...)...)
+	cmd := exec.Command("go", append([]string{"build", "-trimpath", "-ldflags", "-s -w " + ldflags, "-o", out + "/"}, packages...)...)
 	cmd.Dir = string(bytes.TrimSpace(root))
 	cmd.Env = append(append(os.Environ(), "CGO_ENABLED=0"), env...)
 	if text, err := cmd.CombinedOutput(); err != nil {
@@ -83,7 +83,7 @@ func Module(t testing.TB, name string) string {
 		if err := os.MkdirAll(out, 0o700); err != nil {
 			return "", err
 		}
-		if err := build(out, []string{"GOOS=wasip1", "GOARCH=wasm"}, "./plugins-wasm/"+name); err != nil {
+		if err := build(out, []string{"GOOS=wasip1", "GOARCH=wasm"}, "", "./plugins-wasm/"+name); err != nil {
 			return "", err
 		}
 		return filepath.Join(out, name), nil
@@ -108,7 +108,7 @@ func Executable(t testing.TB, name string) string {
 		if err := os.MkdirAll(out, 0o700); err != nil {
 			return "", err
 		}
-		return filepath.Join(out, name), build(out, nil, "./plugins-wasm/"+name)
+		return filepath.Join(out, name), build(out, nil, "", "./plugins-wasm/"+name)
 	}))
 	path, err := f.(func() (string, error))()
 	if err != nil {
@@ -321,12 +321,24 @@ func (s *System) Restore(archive, to string) {
 // shieldd, since the race detector would make that ten times slower, and what
 // they were compiled to serves all tests of the binary.
 func HostOptions() *wasmhost.Options {
-	bin, err := programs()
+	dir, err := compiler()
 	if err != nil {
 		return nil // the test that needs the programs will say why
 	}
-	return &wasmhost.Options{
-		CacheDir: filepath.Join(bin, "cache"),
-		Program:  filepath.Join(bin, "shieldd"), CompileApart: true,
-	}
+	return &wasmhost.Options{CacheDir: filepath.Join(dir, "cache"), Program: filepath.Join(dir, "shieldd"), CompileApart: true}
 }
+
+// compiler is a folder with a shieldd that says of itself that it has the same
+// wazero as a test binary, which does not know its own.
+var compiler = sync.OnceValues(func() (string, error) {
+	dir, err := folder()
+	if err != nil {
+		return "", err
+	}
+	dir = filepath.Join(dir, "compiler")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", err
+	}
+	flags := "-X github.com/tetratelabs/wazero/internal/version.version=dev -X github.com/shieldhq/shield/wasmhost.compiler=unknown"
+	return dir, build(dir, nil, flags, "./cmd/shieldd")
+})
