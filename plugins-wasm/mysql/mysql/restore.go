@@ -1,0 +1,113 @@
+package mysql
+
+import (
+	"context"
+	"io"
+	"strings"
+
+	"github.com/shieldhq/shield"
+	"github.com/shieldhq/shield/plugins-wasm/internal/mysqlcli"
+	"github.com/shieldhq/shield/plugins-wasm/internal/tool"
+)
+
+// Restore implements plugin.Target. It goes to the host, never to a replica.
+func (t *target) Restore(ctx context.Context, r io.Reader) error {
+	var n *note
+	err := tool.Inspect(ctx, r, "the archive", func(r io.Reader) (err error) {
+		n, err = readHead(r)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	server, err := t.client.Hello(ctx)
+	if err != nil {
+		return err
+	}
+	if err := n.fits(server); err != nil && !t.AnyVersion {
+		return err
+	}
+	program, err := loader(ctx, t.client, server)
+	if err != nil {
+		return err
+	}
+	session := t.session(ctx)
+	if err := t.clear(ctx, n, session); err != nil {
+		return err
+	}
+	files, err := t.client.Files(program.Vendor, [2]string{"init-command", session})
+	if err != nil {
+		return err
+	}
+	_, err = t.client.Host.Run(ctx, tool.Job{
+		Name: program.Name, Files: files, Stdin: r,
+		Args: []string{mysqlcli.OptionsFlag, "--batch", "--binary-mode", "--default-character-set=utf8mb4", "--max-allowed-packet=1G"},
+	})
+	if err != nil {
+		return t.client.Explain(err)
+	}
+	return t.checkRestored(ctx, n)
+}
+
+// session returns what is set for the session of a restore. A dump sets the
+// same and its time zone itself, but not one that another tool has cut.
+func (t *target) session(ctx context.Context) string {
+	const checks = "SET SESSION foreign_key_checks=0, unique_checks=0"
+	const binlog = ", sql_log_bin=0"
+	if t.Binlog {
+		return checks
+	}
+	if _, err := t.client.Query(ctx, checks+binlog+";"); err != nil {
+		t.log("the restore is written to the binary log, if there is one: the account must not switch that off (BINLOG ADMIN, or SUPER)")
+		return checks
+	}
+	return checks + binlog
+}
+
+// clear does with databases that exist what the endpoint says.
+func (t *target) clear(ctx context.Context, n *note, session string) error {
+	if t.Existing == existingReplace {
+		return nil
+	}
+	names := n.Databases
+	if len(names) == 0 {
+		names = t.databases
+	}
+	if len(names) == 0 && (n.Tables > 0 || n.Plugin == "") {
+		return shield.FieldErrorf("endpoint.mysql_existing", "is %s, and this archive does not say which databases it has: replace is right, or naming them in mysql_database", t.Existing)
+	}
+	if t.Existing == existingRefuse {
+		return t.refuseTables(ctx, names)
+	}
+	var sql strings.Builder
+	sql.WriteString(session + ";\n")
+	for _, name := range names {
+		sql.WriteString("DROP DATABASE IF EXISTS " + mysqlcli.QuoteName(name) + ";\n")
+	}
+	_, err := t.client.Query(ctx, sql.String())
+	return err
+}
+
+func (t *target) refuseTables(ctx context.Context, names []string) error {
+	there, err := tables(ctx, t.client, names)
+	if err != nil || len(there) == 0 {
+		return err
+	}
+	return shield.Errorf(shield.Conflict, "", "the database %s on %s has tables already, %s for one, and mysql_existing is refuse",
+		there[0].database, t.client.Where(), there[0].name)
+}
+
+// checkRestored looks whether the tables are there.
+func (t *target) checkRestored(ctx context.Context, n *note) error {
+	if len(n.Databases) == 0 {
+		return nil
+	}
+	there, err := tables(ctx, t.client, n.Databases)
+	if err != nil {
+		return err
+	}
+	if len(there) < n.Tables && len(t.options) == 0 {
+		return shield.Errorf(shield.TargetFailed, "", "the restore has ended without an error, but %d tables are there and the archive was made of %d", len(there), n.Tables)
+	}
+	return nil
+}

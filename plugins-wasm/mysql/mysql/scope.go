@@ -1,0 +1,81 @@
+package mysql
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/shieldhq/shield"
+	"github.com/shieldhq/shield/plugins-wasm/internal/mysqlcli"
+)
+
+// ofServer are databases that belong to the server. mysql is one of them, but
+// is part of a dump of everything.
+var ofServer = []string{"information_schema", "performance_schema", "sys", "mysql"}
+
+// scope returns the databases of users that a backup takes.
+func (t *target) scope(ctx context.Context, c *mysqlcli.Client) ([]string, error) {
+	rows, err := c.Query(ctx, "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA ORDER BY SCHEMA_NAME;")
+	if err != nil {
+		return nil, err
+	}
+	var there []string
+	for _, row := range rows {
+		there = append(there, row[0])
+	}
+	if len(t.databases) == 0 {
+		return slices.DeleteFunc(there, func(name string) bool { return slices.Contains(ofServer, name) }), nil
+	}
+	for _, name := range t.databases {
+		if !slices.Contains(there, name) {
+			return nil, &shield.Error{Code: shield.NotFound, Field: "endpoint.mysql_database",
+				Message: "has " + strconv.Quote(name) + ": there is no such database on " + c.Where() + ", or the account must not see it"}
+		}
+	}
+	return t.databases, nil
+}
+
+// nameList returns names as a list of SQL, which must not be empty.
+func nameList(names []string) string {
+	quoted := []string{"''"}
+	for _, name := range names {
+		quoted = append(quoted, mysqlcli.QuoteText(name))
+	}
+	return strings.Join(quoted, ",")
+}
+
+// A table is one that a dump has.
+type table struct {
+	database, name, engine, kind string
+	transactional                bool
+}
+
+// tables returns the tables of databases, sequences among them.
+func tables(ctx context.Context, c *mysqlcli.Client, databases []string) ([]table, error) {
+	rows, err := c.Query(ctx, "SELECT t.TABLE_SCHEMA, t.TABLE_NAME, COALESCE(t.ENGINE, ''), COALESCE(e.TRANSACTIONS, 'NO'), t.TABLE_TYPE"+
+		" FROM information_schema.TABLES t LEFT JOIN information_schema.ENGINES e ON e.ENGINE = t.ENGINE"+
+		" WHERE t.TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED', 'SEQUENCE') AND t.TABLE_SCHEMA IN ("+nameList(databases)+") ORDER BY 1, 2;")
+	if err != nil {
+		return nil, err
+	}
+	var all []table
+	for _, row := range rows {
+		all = append(all, table{row[0], row[1], row[2], row[4], row[3] == "YES"})
+	}
+	return all, nil
+}
+
+// warnEngines says which tables a transaction does not cover.
+func (t *target) warnEngines(all []table) {
+	var names []string
+	for _, x := range all {
+		if !x.transactional {
+			names = append(names, x.database+"."+x.name+" ("+x.engine+")")
+		}
+	}
+	if n := len(names); n > 0 && t.Consistency == byTransaction {
+		t.log("a transaction does not cover " + strconv.Itoa(n) + " tables, which may be dumped as of different times: " +
+			strings.Join(names[:min(n, 5)], ", ") + "; mysql_consistency lock would")
+	}
+}
