@@ -268,7 +268,7 @@ func (a *archive) blockHead(head document) (n *namespace, ends bool, sum uint64,
 
 // counts are what the archive holds, without what belongs to the server.
 func (a *archive) counts() map[string]int64 {
-	c := map[string]int64{"databases": 0, "collections": 0, "views": 0, "documents": 0, "indexes": 0, "bytes": a.pos}
+	c := map[string]int64{"databases": 0, "collections": 0, "views": 0, "documents": 0, "indexes": 0}
 	seen := map[string]bool{}
 	for _, n := range a.spaces {
 		if n.db == "admin" || n.db == "config" || n.db == "local" || n.db == "" || strings.HasPrefix(n.collection, "system.") {

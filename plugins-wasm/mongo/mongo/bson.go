@@ -95,3 +95,109 @@ func text(value []byte) string {
 	}
 	return string(value[4 : len(value)-1])
 }
+
+// A field is a name and a value of a document that is to be encoded: the
+// order counts.
+type field struct {
+	name  string
+	value any // string, bool, int32, int64, []byte, []field, raw, or []any of them
+}
+
+// A raw value is one that is encoded already.
+type raw struct {
+	kind byte
+	b    []byte
+}
+
+// encode returns a document.
+func encode(fields []field) []byte {
+	b := make([]byte, 4, 64)
+	for _, f := range fields {
+		b = appendValue(b, f.name, f.value)
+	}
+	b = append(b, 0)
+	binary.LittleEndian.PutUint32(b, uint32(len(b)))
+	return b
+}
+
+func appendValue(b []byte, name string, value any) []byte {
+	head := func(kind byte) []byte { return append(append(append(b, kind), name...), 0) }
+	switch v := value.(type) {
+	case string:
+		b = binary.LittleEndian.AppendUint32(head(0x02), uint32(len(v)+1))
+		return append(append(b, v...), 0)
+	case bool:
+		if v {
+			return append(head(0x08), 1)
+		}
+		return append(head(0x08), 0)
+	case int32:
+		return binary.LittleEndian.AppendUint32(head(0x10), uint32(v))
+	case int64:
+		return binary.LittleEndian.AppendUint64(head(0x12), uint64(v))
+	case []byte:
+		b = binary.LittleEndian.AppendUint32(head(0x05), uint32(len(v)))
+		return append(append(b, 0), v...)
+	case raw:
+		return append(head(v.kind), v.b...)
+	case []field:
+		return append(head(0x03), encode(v)...)
+	case []any:
+		list := make([]field, len(v))
+		for n := range v {
+			list[n] = field{fmt.Sprint(n), v[n]}
+		}
+		return append(head(0x04), encode(list)...)
+	}
+	panic(fmt.Sprintf("no BSON for %T", value)) // a fault of this package
+}
+
+// depthLimit bounds how documents nest; the server's limit is 100.
+const depthLimit = 200
+
+// decode returns a document as a map of string, bool, int64, []byte, map and
+// []any. Numbers with fractions lose them; what else there is, is left out.
+func (d document) decode() (map[string]any, error) { return d.decodeAt(0) }
+
+func (d document) decodeAt(depth int) (map[string]any, error) {
+	if depth > depthLimit {
+		return nil, errDocument
+	}
+	m := map[string]any{}
+	var inner error
+	err := d.fields(func(kind byte, name string, value []byte) {
+		switch kind {
+		case 0x01:
+			m[name] = int64(math.Float64frombits(binary.LittleEndian.Uint64(value)))
+		case 0x02:
+			m[name] = text(value)
+		case 0x03, 0x04:
+			sub, err := document(value).decodeAt(depth + 1)
+			if err != nil {
+				inner = err
+			}
+			if m[name] = sub; kind == 0x04 {
+				m[name] = listOf(sub)
+			}
+		case 0x05:
+			m[name] = value[5:]
+		case 0x08:
+			m[name] = value[0] == 1
+		case 0x10:
+			m[name] = int64(int32(binary.LittleEndian.Uint32(value)))
+		case 0x12:
+			m[name] = int64(binary.LittleEndian.Uint64(value))
+		}
+	})
+	return m, errors.Join(err, inner)
+}
+
+// listOf returns an array, which BSON has as a document with numbers for
+// names.
+func listOf(m map[string]any) []any {
+	list := make([]any, 0, len(m))
+	for n := range len(m) {
+		list = append(list, m[fmt.Sprint(n)])
+	}
+	return list
+}
