@@ -50,7 +50,7 @@ func StartMariaDB(t testing.TB, settings ...string) *MariaDB {
 func NewMariaDB(t testing.TB, settings ...string) *MariaDB {
 	t.Helper()
 	Tool(t, "mariadbd", "/usr/sbin/mariadbd")
-	m := &MariaDB{t: t, Dir: Dir(t), Port: Port(t), User: "root", Password: "root-pw", settings: settings}
+	m := &MariaDB{t: t, Dir: MemoryDir(t), Port: Port(t), User: "root", Password: "root-pw", settings: settings}
 	m.Data, m.Socket = filepath.Join(m.Dir, "data"), filepath.Join(m.Dir, "s")
 	m.Addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(m.Port))
 	As(t, exec.Command("true"), "mysql", m.Dir)

@@ -27,7 +27,7 @@ type Mongo struct {
 func StartMongo(t testing.TB, settings ...string) *Mongo {
 	t.Helper()
 	path := Built(t, "ferretdb")
-	m := &Mongo{Dir: Dir(t), Port: Port(t), User: "root", Password: "mongo-pw:/@#é", Tools: filepath.Dir(Built(t, "mongodump"))}
+	m := &Mongo{Dir: MemoryDir(t), Port: Port(t), User: "root", Password: "mongo-pw:/@#é", Tools: filepath.Dir(Built(t, "mongodump"))}
 	m.Addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(m.Port))
 	data := filepath.Join(m.Dir, "db")
 	if err := os.Mkdir(data, 0o700); err != nil {

@@ -46,7 +46,7 @@ func (t *target) checkServer(ctx context.Context, server *mysqlcli.Server) error
 		return err
 	}
 	if dir := strings.TrimRight(rows[0][0], "/"); dir != t.DataDir {
-		t.log("the server calls its data folder " + dir + ", and mysql_datadir is " + t.DataDir)
+		return shield.FieldErrorf("endpoint.mysql_datadir", "is %s: the server says that it is %s", t.DataDir, dir)
 	}
 	var grants strings.Builder
 	for _, row := range rows[1:] {

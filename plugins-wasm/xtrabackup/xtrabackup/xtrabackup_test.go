@@ -106,7 +106,7 @@ func load(t testing.TB, m *testserver.MariaDB) (stop func() int) {
 					if from == to {
 						continue
 					}
-					fmt.Fprintf(&b, "BEGIN; UPDATE accounts SET balance = balance - %d WHERE id = %d; UPDATE accounts SET balance = balance + %[1]d WHERE id = %d;"+
+					fmt.Fprintf(&b, "BEGIN; UPDATE accounts SET balance = balance - %[1]d WHERE id = %[2]d; UPDATE accounts SET balance = balance + %[1]d WHERE id = %[3]d;"+
 						" INSERT INTO transfers (a, b, amount) VALUES (%[2]d, %[3]d, %[1]d); COMMIT;\n", k+1, from, to)
 				}
 				if _, err := m.Try(b.String()); err == nil { // two workers may lock each other out
