@@ -187,7 +187,7 @@ func (e *endpoint) tlsConfig() *pdk.TLSConfig {
 // credentials, and the certificates.
 func (e *endpoint) files() map[string]string {
 	u := url.URL{Scheme: "mongodb", Host: net.JoinHostPort(e.Host, strconv.Itoa(e.Port)), Path: "/"}
-	q := url.Values{}
+	q := url.Values{"serverSelectionTimeoutMS": {"10000"}, "connectTimeoutMS": {"10000"}}
 	files := map[string]string{}
 	if e.User != "" {
 		u.User = url.UserPassword(e.User, e.Password)

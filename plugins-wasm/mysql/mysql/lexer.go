@@ -26,8 +26,9 @@ type lexer struct {
 	depth   int // of parentheses
 	code    int // of /*! */, whose content is code
 	head    []byte
-	some    bool // the statement has something
-	values  bool // VALUES has come
+	some    bool   // the statement has something
+	values  bool   // VALUES has come
+	last    uint64 // the last letters, in upper case
 	tuples  int64
 	newLine bool // nothing of the line has come
 }
@@ -187,13 +188,18 @@ func (l *lexer) text(b []byte) {
 	if l.some {
 		l.keep(b)
 	}
-	if l.depth == 0 && !l.values && isValues(trimmed) && len(l.head) > 6 && (l.head[0]|0x20 == 'i' || l.head[0]|0x20 == 'r') {
-		l.values = true
+	for n := 0; n < len(trimmed) && !l.values; n++ {
+		if c := trimmed[n]; c > ' ' {
+			l.last = l.last<<8 | uint64(c&^0x20)
+		}
 	}
 }
 
-func isValues(b []byte) bool {
-	return len(b) >= 6 && bytes.EqualFold(b[len(b)-6:], []byte("VALUES"))
+// isValues reports whether the last word was the VALUES of an INSERT or a
+// REPLACE.
+func (l *lexer) isValues() bool {
+	const values, mask = 'V'<<40 | 'A'<<32 | 'L'<<24 | 'U'<<16 | 'E'<<8 | 'S', 1<<48 - 1
+	return l.last&mask == values && len(l.head) > 0 && (l.head[0]|0x20 == 'i' || l.head[0]|0x20 == 'r')
 }
 
 // special handles a byte that means something.
@@ -213,6 +219,7 @@ func (l *lexer) special(b []byte) (int, error) {
 		l.mark(b[:1])
 		return 1, nil
 	case '(':
+		l.values = l.values || l.depth == 0 && l.isValues()
 		if l.depth == 0 && l.values {
 			l.tuples++
 		}
@@ -234,7 +241,7 @@ func (l *lexer) special(b []byte) (int, error) {
 
 // mark takes note of something that belongs to the statement.
 func (l *lexer) mark(b []byte) {
-	l.some, l.newLine = true, false
+	l.some, l.newLine, l.last = true, false, 0
 	l.keep(b)
 }
 
@@ -258,7 +265,7 @@ func (l *lexer) finish(int) error {
 	head, tuples := string(bytes.TrimSpace(l.head)), l.tuples
 	some, depth := l.some, l.depth
 	l.head, l.tuples, l.some, l.values, l.depth, l.code = l.head[:0], 0, false, false, 0, 0
-	l.newLine = false
+	l.newLine, l.last = false, 0
 	if depth != 0 {
 		return fmt.Errorf("the parentheses of a statement before byte %d do not match: %.60q", l.pos, head)
 	}
