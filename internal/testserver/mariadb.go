@@ -33,7 +33,7 @@ func StartMariaDB(t testing.TB, settings ...string) *MariaDB {
 	t.Helper()
 	m := NewMariaDB(t, settings...)
 	install := exec.Command(Tool(t, "mariadb-install-db"), "--no-defaults", "--datadir="+m.Data,
-		"--auth-root-authentication-method=normal", "--skip-test-db", "--innodb-log-file-size=8M")
+		"--auth-root-authentication-method=normal", "--skip-test-db", "--innodb-log-file-size=8M", "--tmpdir="+m.Dir)
 	As(t, install, "mysql", m.Dir)
 	if out, err := install.CombinedOutput(); err != nil {
 		t.Fatalf("mariadb-install-db: %v\n%s", err, out)
@@ -62,7 +62,7 @@ func (m *MariaDB) Run() {
 	m.t.Helper()
 	cmd := exec.Command(Tool(m.t, "mariadbd", "/usr/sbin/mariadbd"), append([]string{
 		"--no-defaults", "--datadir=" + m.Data, "--socket=" + m.Socket, "--port=" + strconv.Itoa(m.Port),
-		"--bind-address=127.0.0.1", "--pid-file=" + filepath.Join(m.Dir, "pid"), "--skip-name-resolve",
+		"--bind-address=127.0.0.1", "--pid-file=" + filepath.Join(m.Dir, "pid"), "--tmpdir=" + m.Dir, "--skip-name-resolve",
 		"--innodb-buffer-pool-size=32M", "--innodb-log-file-size=8M", "--innodb-flush-log-at-trx-commit=0", "--innodb-flush-method=nosync",
 		"--log-bin=" + filepath.Join(m.Data, "binlog"), "--log-bin-trust-function-creators=1", "--server-id=" + strconv.Itoa(m.Port),
 	}, m.settings...)...)

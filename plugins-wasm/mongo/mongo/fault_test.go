@@ -71,8 +71,8 @@ func TestBackupFails(t *testing.T) {
 		code   shield.Code
 		text   string
 	}{
-		{"the dump ends early", nil, `real "$@" 2>/dev/null | head -c 400`, shield.TargetFailed, "no whole archive"},
-		{"a long dump ends early", map[string]any{"mongo_database": "big"}, `real "$@" 2>/dev/null | head -c 4000000`, shield.TargetFailed, "within a collection"},
+		{"the dump ends early", nil, `real "$@" >dump; head -c 400 dump`, shield.TargetFailed, "no whole archive"},
+		{"a long dump ends early", map[string]any{"mongo_database": "big"}, `real "$@" >dump; head -c 4000000 dump`, shield.TargetFailed, "within a collection"},
 		{"errors with status 0", nil, `real "$@"; printf '2026-01-01T00:00:00.000+0000\tFailed: error reading collection\n' >&2`, shield.TargetFailed, "exit status 0, but it complained.*reading collection"},
 		{"a missing privilege on one collection", nil, `printf '2026-01-01T00:00:00.000+0000\tFailed: error dumping metadata: (Unauthorized) not authorized on shop to execute command\n' >&2; exit 1`, shield.Forbidden, "not authorized on shop"},
 		{"status 1", nil, `real "$@"; exit 1`, shield.TargetFailed, "exit status 1"},

@@ -31,8 +31,8 @@ func Plugin() *plugin.Native {
 			Fields:   fields,
 			Actions:  []plugin.Action{plugin.ActionTest, plugin.ActionValidate},
 			Endpoint: plugin.DeliverFD,
-			Capabilities: json.RawMessage(`{"tcp": ["{mongo_host}:{mongo_port}"],
-				"exec": ["mongodump", "mongorestore", "{mongo_bindir}/mongodump", "{mongo_bindir}/mongorestore"]}`),
+			Capabilities: json.RawMessage(`{"tcp":["{mongo_host}:{mongo_port}"],` +
+				`"exec":["mongodump","mongorestore","{mongo_bindir}/mongodump","{mongo_bindir}/mongorestore"]}`),
 		},
 		Target: open,
 	}

@@ -30,8 +30,8 @@ func Plugin() *plugin.Native {
 			Fields:   append(mysqlcli.Fields(), fields...),
 			Actions:  []plugin.Action{plugin.ActionTest, plugin.ActionValidate},
 			Endpoint: plugin.DeliverFD,
-			Capabilities: json.RawMessage(`{"exec": ["mariadb-dump", "mysqldump", "mariadb", "mysql",
-				"{mysql_bindir}/mariadb-dump", "{mysql_bindir}/mysqldump", "{mysql_bindir}/mariadb", "{mysql_bindir}/mysql"]}`),
+			Capabilities: json.RawMessage(`{"exec":["mariadb-dump","mysqldump","mariadb","mysql",` +
+				`"{mysql_bindir}/mariadb-dump","{mysql_bindir}/mysqldump","{mysql_bindir}/mariadb","{mysql_bindir}/mysql"]}`),
 		},
 		Target: open,
 	}
