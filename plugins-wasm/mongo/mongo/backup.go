@@ -25,7 +25,11 @@ func (t *target) Backup(ctx context.Context, w io.Writer) error {
 	if t.Database != "" {
 		args = append(args, "--db="+t.Database)
 	}
-	r, err := t.host.Run(ctx, tool.Job{Name: "mongodump", Args: append(args, t.dump...), Files: t.files(), Stdout: w, Tail: tailSize})
+	var r tool.Result
+	err = t.run(ctx, func(ctx context.Context) (err error) {
+		r, err = t.host.Run(ctx, tool.Job{Name: "mongodump", Args: append(args, t.dump...), Files: t.files(), Stdout: w, Tail: tailSize})
+		return err
+	})
 	if err != nil {
 		return err
 	}

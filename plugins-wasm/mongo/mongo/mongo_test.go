@@ -27,7 +27,7 @@ func TestMain(m *testing.M) { shieldtest.Main(m) }
 
 func endpointOf(t testing.TB, m *testserver.Mongo, more map[string]any) shield.Endpoint {
 	t.Helper()
-	all := map[string]any{"mongo_port": m.Port, "mongo_user": m.User, "mongo_password": m.Password, "mongo_bindir": m.Tools}
+	all := map[string]any{"mongo_host": "127.0.0.1", "mongo_port": m.Port, "mongo_user": m.User, "mongo_password": m.Password, "mongo_bindir": m.Tools}
 	maps.Copy(all, more)
 	b, err := json.Marshal(all)
 	if err != nil {

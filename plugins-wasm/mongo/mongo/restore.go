@@ -69,10 +69,12 @@ func (t *target) Restore(ctx context.Context, r io.Reader) error {
 	} else if !t.Users {
 		args = append(args, "--nsExclude=admin.*")
 	}
-	_, err = t.host.Run(ctx, tool.Job{
-		Name: "mongorestore", Args: append(args, t.reload...), Files: t.files(), Stdin: pdk.Concat(bytes.NewReader(head), r),
+	return t.run(ctx, func(ctx context.Context) error {
+		_, err := t.host.Run(ctx, tool.Job{
+			Name: "mongorestore", Args: append(args, t.reload...), Files: t.files(), Stdin: pdk.Concat(bytes.NewReader(head), r),
+		})
+		return err
 	})
-	return err
 }
 
 // preflight looks whether server and tool know what the archive has.
