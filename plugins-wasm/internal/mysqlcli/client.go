@@ -109,6 +109,16 @@ func firstWord(s string) string {
 // Query runs statements and returns the rows of all results. SQL comes by
 // standard input, so it may hold anything.
 func (c *Client) Query(ctx context.Context, sql string) ([][]string, error) {
+	return c.query(ctx, sql, "--skip-column-names")
+}
+
+// QueryNamed is Query with the names of the columns: as a first row, or, for
+// a statement that ends with \G, before each value.
+func (c *Client) QueryNamed(ctx context.Context, sql string) ([][]string, error) {
+	return c.query(ctx, sql)
+}
+
+func (c *Client) query(ctx context.Context, sql string, flags ...string) ([][]string, error) {
 	p, err := c.Find(ctx, "mariadb", "mysql")
 	if err != nil {
 		return nil, err
@@ -120,7 +130,7 @@ func (c *Client) Query(ctx context.Context, sql string) ([][]string, error) {
 	var out bytes.Buffer
 	_, err = c.Host.Run(ctx, tool.Job{
 		Name: p.Name, Files: files, Stdin: strings.NewReader(sql), Stdout: &out,
-		Args: []string{OptionsFlag, "--batch", "--skip-column-names", "--default-character-set=utf8mb4", "--connect-timeout=10"},
+		Args: append([]string{OptionsFlag, "--batch", "--default-character-set=utf8mb4", "--connect-timeout=10"}, flags...),
 	})
 	if err != nil {
 		return nil, c.Explain(err)

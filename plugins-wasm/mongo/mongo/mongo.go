@@ -96,6 +96,8 @@ type endpoint struct {
 	Keep           bool   `json:"mongo_keep"`
 	Users          bool   `json:"mongo_users"`
 	AnyVersion     bool   `json:"mongo_any_version"`
+
+	keys *keys
 }
 
 // A target is one server, or one of its databases.
@@ -122,6 +124,7 @@ var refused = []string{
 
 func open(e shield.Endpoint, log plugin.Log) (plugin.Target, error) {
 	t := &target{log: log}
+	t.keys = newKeys()
 	info := Plugin().About
 	resolved, err := info.Resolve(plugin.RoleTarget, e)
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	"hash"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // The ways of logging in with a password.
@@ -29,13 +30,36 @@ type scram struct {
 	first    string // of our first message, what is signed
 	nonce    string
 	server   []byte // the signature that the server has to give
+	keys     *keys
 }
+
+// keys remembers what was made of a password, which takes a while: a call
+// logs in several times.
+type keys struct {
+	mu     sync.Mutex
+	salted map[string][]byte
+}
+
+func (k *keys) get(of string, make func() ([]byte, error)) ([]byte, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if key, ok := k.salted[of]; ok {
+		return key, nil
+	}
+	key, err := make()
+	if err == nil {
+		k.salted[of] = key
+	}
+	return key, err
+}
+
+func newKeys() *keys { return &keys{salted: map[string][]byte{}} }
 
 // iterationLimit keeps a server from making us compute for ever.
 const iterationLimit = 1 << 20
 
-func newScram(mechanism, user, password string) *scram {
-	s := &scram{hash: sha256.New, password: password, nonce: rand.Text()}
+func newScram(mechanism, user, password string, k *keys) *scram {
+	s := &scram{hash: sha256.New, password: password, nonce: rand.Text(), keys: k}
 	if mechanism == scramSHA1 {
 		sum := md5.Sum([]byte(user + ":mongo:" + password))
 		s.hash, s.password = sha1.New, hex.EncodeToString(sum[:])
@@ -55,7 +79,9 @@ func (s *scram) answer(challenge []byte) ([]byte, error) {
 	if err != nil || bad != nil || rounds < 1 || rounds > iterationLimit || !strings.HasPrefix(parts["r"], s.nonce) {
 		return nil, errors.New("the server's challenge is malformed")
 	}
-	salted, err := pbkdf2.Key(s.hash, s.password, salt, rounds, s.hash().Size())
+	salted, err := s.keys.get(parts["s"]+","+parts["i"], func() ([]byte, error) {
+		return pbkdf2.Key(s.hash, s.password, salt, rounds, s.hash().Size())
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"maps"
 	"slices"
 	"strconv"
 
@@ -19,6 +20,8 @@ type source struct {
 	program   mysqlcli.Program // that dumps
 	databases []string
 	tables    []table
+
+	collations map[string]string // of the databases
 }
 
 // source connects to where a backup reads from and looks whether all of it
@@ -43,9 +46,13 @@ func (t *target) source(ctx context.Context) (*source, error) {
 	if err := t.checkTool(s.program, s.server); err != nil {
 		return nil, err
 	}
-	if s.databases, err = t.scope(ctx, s.Client); err != nil {
+	if s.collations, err = collations(ctx, s.Client); err != nil {
 		return nil, err
 	}
+	if s.databases, err = t.scope(s.Client, s.collations); err != nil {
+		return nil, err
+	}
+	maps.DeleteFunc(s.collations, func(name, _ string) bool { return !slices.Contains(s.databases, name) })
 	if err := t.checkGrants(ctx, s.Client, s.server, s.databases); err != nil {
 		return nil, err
 	}
@@ -62,7 +69,7 @@ func (t *target) Backup(ctx context.Context, w io.Writer) error {
 	t.warnEngines(s.tables)
 	n := note{
 		Plugin: version, Server: s.versionText(), Tool: s.program.String(),
-		Databases: s.databases, All: len(t.databases) == 0, Tables: len(s.tables),
+		Databases: s.databases, All: len(t.databases) == 0, Tables: len(s.tables), Collations: s.collations,
 	}
 	line, err := n.line()
 	if err != nil {

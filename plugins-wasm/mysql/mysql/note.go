@@ -20,6 +20,9 @@ type note struct {
 	Databases []string `json:"databases"`
 	All       bool     `json:"all"`    // the server's own database, too
 	Tables    int      `json:"tables"` // how many at the begin
+	// Collations are the defaults of the databases, which a dump does not
+	// change where it finds a database.
+	Collations map[string]string `json:"collations,omitempty"`
 }
 
 const notePrefix = "-- shield: "
@@ -29,7 +32,7 @@ func (n *note) line() ([]byte, error) {
 	b, err := json.Marshal(n)
 	if err == nil && len(b) > headRoom/2 {
 		short := *n
-		short.Databases = nil // too many for a line; a restore can do without
+		short.Databases, short.Collations = nil, nil // too many for a line; a restore can do without
 		b, err = json.Marshal(short)
 	}
 	return append(append([]byte(notePrefix), b...), '\n'), err

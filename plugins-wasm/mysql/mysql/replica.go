@@ -19,7 +19,7 @@ func (t *target) follows(ctx context.Context, c *mysqlcli.Client, server *mysqlc
 	if server.Vendor == mysqlcli.MySQL && !older(server.Version, tool.Version{Major: 8, Minor: 4}) {
 		sql = "SHOW REPLICA STATUS\\G"
 	}
-	rows, err := c.Query(ctx, sql)
+	rows, err := c.QueryNamed(ctx, sql)
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,8 @@ package mysql
 import (
 	"context"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/shieldhq/shield"
@@ -67,7 +69,7 @@ func (t *target) session(ctx context.Context) string {
 // clear does with databases that exist what the endpoint says.
 func (t *target) clear(ctx context.Context, n *note, session string) error {
 	if t.Existing == existingReplace {
-		return nil
+		return t.alter(ctx, n, session)
 	}
 	names := n.Databases
 	if len(names) == 0 {
@@ -85,6 +87,25 @@ func (t *target) clear(ctx context.Context, n *note, session string) error {
 		sql.WriteString("DROP DATABASE IF EXISTS " + mysqlcli.QuoteName(name) + ";\n")
 	}
 	_, err := t.client.Query(ctx, sql.String())
+	return err
+}
+
+// alter gives databases that exist the defaults that they had.
+func (t *target) alter(ctx context.Context, n *note, session string) error {
+	there, err := collations(ctx, t.client)
+	if err != nil {
+		return err
+	}
+	var sql strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(n.Collations)) {
+		if now, ok := there[name]; ok && now != n.Collations[name] {
+			sql.WriteString("ALTER DATABASE " + mysqlcli.QuoteName(name) + " COLLATE " + mysqlcli.QuoteText(n.Collations[name]) + ";\n")
+		}
+	}
+	if sql.Len() == 0 {
+		return nil
+	}
+	_, err = t.client.Query(ctx, session+";\n"+sql.String())
 	return err
 }
 

@@ -2,6 +2,7 @@ package mysql
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,16 +15,23 @@ import (
 // is part of a dump of everything.
 var ofServer = []string{"information_schema", "performance_schema", "sys", "mysql"}
 
-// scope returns the databases of users that a backup takes.
-func (t *target) scope(ctx context.Context, c *mysqlcli.Client) ([]string, error) {
-	rows, err := c.Query(ctx, "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA ORDER BY SCHEMA_NAME;")
+// collations returns the databases that the account may see, with the
+// collation that is the default of each.
+func collations(ctx context.Context, c *mysqlcli.Client) (map[string]string, error) {
+	rows, err := c.Query(ctx, "SELECT SCHEMA_NAME, DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA;")
 	if err != nil {
 		return nil, err
 	}
-	var there []string
+	all := map[string]string{}
 	for _, row := range rows {
-		there = append(there, row[0])
+		all[row[0]] = row[1]
 	}
+	return all, nil
+}
+
+// scope returns the databases of users that a backup takes.
+func (t *target) scope(c *mysqlcli.Client, all map[string]string) ([]string, error) {
+	there := slices.Sorted(maps.Keys(all))
 	if len(t.databases) == 0 {
 		return slices.DeleteFunc(there, func(name string) bool { return slices.Contains(ofServer, name) }), nil
 	}
