@@ -6,5 +6,7 @@ package mongo
 
 import (
 	_ "github.com/mongodb/mongo-tools/mongodump/main"
+	_ "github.com/mongodb/mongo-tools/mongoexport/main"
+	_ "github.com/mongodb/mongo-tools/mongoimport/main"
 	_ "github.com/mongodb/mongo-tools/mongorestore/main"
 )
