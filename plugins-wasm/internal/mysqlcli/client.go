@@ -168,7 +168,6 @@ type Server struct {
 	Vendor  Vendor
 	Version tool.Version
 	Account string // 'user'@'host', as the server took it
-	Roles   []string
 }
 
 // String is for people: "MariaDB 10.11.19".
@@ -176,15 +175,18 @@ func (s *Server) String() string { return string(s.Vendor) + " " + s.Version.Tex
 
 // Hello connects and asks the server who it is.
 func (c *Client) Hello(ctx context.Context) (*Server, error) {
-	rows, err := c.Query(ctx, "SELECT VERSION(), @@version_comment, CURRENT_USER();")
+	rows, err := c.Query(ctx, "SELECT VERSION(), CURRENT_USER(); SHOW SESSION STATUS LIKE 'Ssl_cipher';")
 	if err != nil {
 		return nil, err
 	}
-	if len(rows) != 1 || len(rows[0]) != 3 {
+	if len(rows) != 2 || len(rows[0]) != 2 || len(rows[1]) != 2 {
 		return nil, shield.Errorf(shield.TargetFailed, "", "%s answers something else than its version", c.Where())
 	}
+	if c.TLS == TLSRequire && rows[1][1] == "" && c.Socket == "" {
+		return nil, shield.Errorf(shield.TargetFailed, "", "%s does not speak TLS, and mysql_tls is %s", c.Where(), c.TLS)
+	}
 	s := ParseServer(rows[0][0])
-	s.Account = QuoteAccount(rows[0][2])
+	s.Account = QuoteAccount(rows[0][1])
 	return s, nil
 }
 

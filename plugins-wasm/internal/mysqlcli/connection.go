@@ -52,7 +52,7 @@ func Fields() []plugin.Field {
 			Help: "Where the tools are, if not in the usual folders."},
 		{Mode: plugin.RoleTarget, Name: "mysql_tls", Type: plugin.TypeEnum, Title: "TLS", Default: TLSPrefer,
 			Enum: []string{TLSDisabled, TLSPrefer, TLSRequire, TLSVerifyCA, TLSVerify},
-			Help: "prefer takes TLS if the server has it, require insists, verify-ca checks that the CA has signed the server's certificate, verify-full also that it is for this host."},
+			Help: "prefer takes TLS if the server has it, require insists, verify-ca checks that the CA has signed the server's certificate, verify-full also that it is for this host; MariaDB's tools do that for verify-ca, too."},
 		{Mode: plugin.RoleTarget, Name: "mysql_tls_ca", Type: plugin.TypePEM, Title: "CA", Help: "Certificates of the CA in PEM form, for verify-ca and verify-full."},
 		{Mode: plugin.RoleTarget, Name: "mysql_tls_cert", Type: plugin.TypePEM, Title: "Client certificate"},
 		{Mode: plugin.RoleTarget, Name: "mysql_tls_key", Type: plugin.TypePEM, Title: "Key of the client certificate"},
@@ -126,8 +126,10 @@ func (c *Connection) Files(v Vendor, more ...[2]string) (map[string]string, erro
 	return files, nil
 }
 
-// tlsOptions are those for the mode. MariaDB has no mode, but checks the
-// server's certificate as soon as there is a CA.
+// tlsOptions are those for the mode. MariaDB's tools have no mode: they go on
+// without TLS if the server has none, unless they check the certificate, and
+// then they check its name, too. So verify-ca is verify-full to them, and of
+// require Hello takes care.
 func (c *Connection) tlsOptions(v Vendor) [][2]string {
 	if v == MySQL {
 		mode := map[string]string{
@@ -141,9 +143,9 @@ func (c *Connection) tlsOptions(v Vendor) [][2]string {
 	switch c.TLS {
 	case TLSDisabled:
 		return [][2]string{{"ssl", "0"}}
-	case TLSRequire, TLSVerifyCA:
+	case TLSRequire:
 		return [][2]string{{"ssl", "1"}}
-	case TLSVerify:
+	case TLSVerifyCA, TLSVerify:
 		return [][2]string{{"ssl", "1"}, {"ssl-verify-server-cert", "1"}}
 	}
 	return nil

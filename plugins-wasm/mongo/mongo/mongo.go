@@ -29,7 +29,7 @@ func Plugin() *plugin.Native {
 			Summary:  "Databases of MongoDB, by mongodump.",
 			Features: plugin.Features{Target: "yes", Store: "no"},
 			Fields:   fields,
-			Actions:  []plugin.Action{plugin.ActionTest, plugin.ActionValidate},
+			Actions:  []plugin.Action{plugin.ActionTest, plugin.ActionValidate, plugin.ActionProbe, plugin.ActionInspect},
 			Endpoint: plugin.DeliverFD,
 			Capabilities: json.RawMessage(`{"tcp":["{mongo_host}:{mongo_port}"],` +
 				`"exec":["mongodump","mongorestore","{mongo_bindir}/mongodump","{mongo_bindir}/mongorestore"]}`),

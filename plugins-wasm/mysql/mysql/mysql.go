@@ -28,7 +28,7 @@ func Plugin() *plugin.Native {
 			Summary:  "Databases of MySQL and MariaDB, by mysqldump or mariadb-dump.",
 			Features: plugin.Features{Target: "yes", Store: "no"},
 			Fields:   append(mysqlcli.Fields(), fields...),
-			Actions:  []plugin.Action{plugin.ActionTest, plugin.ActionValidate},
+			Actions:  []plugin.Action{plugin.ActionTest, plugin.ActionValidate, plugin.ActionProbe, plugin.ActionInspect},
 			Endpoint: plugin.DeliverFD,
 			Capabilities: json.RawMessage(`{"exec":["mariadb-dump","mysqldump","mariadb","mysql",` +
 				`"{mysql_bindir}/mariadb-dump","{mysql_bindir}/mysqldump","{mysql_bindir}/mariadb","{mysql_bindir}/mysql"]}`),

@@ -90,6 +90,7 @@ func TestSandbox(t *testing.T) {
 // backs up and restores in turn, and a backup wants a server that runs.
 func TestConformance(t *testing.T) {
 	m := testserver.StartMariaDB(t)
+	m.SQL("CREATE DATABASE a; CREATE TABLE a.t (id INT PRIMARY KEY)")
 	both(t, func(t *testing.T, o plugin.Opener) {
 		plugintest.Run(t, &alternating{o, t, m}, plugintest.Config{
 			TargetEndpoint: endpoint(t, m, nil),
@@ -123,5 +124,13 @@ type pair struct {
 
 func (p *pair) Test(ctx context.Context) error     { return p.Target.(plugin.Tester).Test(ctx) }
 func (p *pair) Validate(ctx context.Context) error { return p.Target.(plugin.Validator).Validate(ctx) }
+
+func (p *pair) Probe(ctx context.Context) (plugin.Probe, error) {
+	return p.Target.(plugin.Prober).Probe(ctx)
+}
+
+func (p *pair) Inspect(ctx context.Context, r io.Reader) (plugin.Probe, error) {
+	return p.Target.(plugin.Inspector).Inspect(ctx, r)
+}
 
 func (p *pair) Restore(ctx context.Context, r io.Reader) error { return p.into.Restore(ctx, r) }

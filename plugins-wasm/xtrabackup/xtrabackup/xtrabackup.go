@@ -28,7 +28,7 @@ func Plugin() *plugin.Native {
 			Summary:      "Data folders of MySQL and MariaDB, by xtrabackup or mariabackup while the server runs.",
 			Features:     plugin.Features{Target: "yes", Store: "no"},
 			Fields:       allFields(),
-			Actions:      []plugin.Action{plugin.ActionTest, plugin.ActionValidate},
+			Actions:      []plugin.Action{plugin.ActionTest, plugin.ActionValidate, plugin.ActionProbe, plugin.ActionInspect},
 			Endpoint:     plugin.DeliverFD,
 			Capabilities: capabilities(),
 		},
