@@ -37,6 +37,12 @@ var allowed = map[string][]string{
 	"plugins-wasm/fs/fs":             {"", "plugin", "plugin/pdk"}, // pdk for the sandbox only
 	"plugins-wasm/fs/fstest":         {},
 	"agent":                          {"", "plugin"},
+	"plugins-wasm/azure":             {"plugin/pdk", "plugins-wasm/azure/azure"},
+	"plugins-wasm/azure/azure":       {"", "plugin", "plugins-wasm/internal/rest"},
+	"plugins-wasm/google":            {"plugin/pdk", "plugins-wasm/google/google"},
+	"plugins-wasm/google/google":     {"", "plugin", "plugins-wasm/internal/rest"},
+	"plugins-wasm/internal/rest":     {"", "plugin", "plugin/pdk", "plugin/pdk/pdkhttp"},
+	"plugins-wasm/internal/resttest": {"*"}, // for tests
 	"plugins-wasm/internal/tool":     {"", "plugin", "plugin/pdk"},
 	"server":                         {"", "plugin"},
 	"daemon":                         {"*"},
