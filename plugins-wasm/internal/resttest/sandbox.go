@@ -41,7 +41,7 @@ func sandbox(module, program string) (plugin.Opener, error) {
 	}
 	// Neither ends with the test: others use them, too.
 	ctx := context.Background()
-	host, err := wasmhost.New(ctx, &wasmhost.Options{CacheDir: filepath.Join(filepath.Dir(module), "cache"), Program: program, CompileApart: true})
+	host, err := wasmhost.New(ctx, shieldtest.HostOptions())
 	if err != nil {
 		return nil, err
 	}
