@@ -20,7 +20,9 @@ const (
 	aboutMark     = "-- shield: "
 	databasesMark = "-- shield: here the databases begin\n"
 	databaseEnd   = "-- PostgreSQL database dump complete"
-	clusterEnd    = "-- PostgreSQL database cluster dump complete"
+	// wholeMark is what psql prints when it has come to the end.
+	wholeMark  = "shield: that was all"
+	clusterEnd = "-- PostgreSQL database cluster dump complete"
 )
 
 // About is what a stream of several databases says of itself.
@@ -63,7 +65,7 @@ func (s *Server) DumpAll(ctx context.Context, w io.Writer, databases []string) e
 			return err
 		}
 	}
-	_, err = io.WriteString(w, "--\n"+clusterEnd+"\n--\n\n")
+	_, err = io.WriteString(w, "SELECT '"+wholeMark+"';\n\n--\n"+clusterEnd+"\n--\n\n")
 	return err
 }
 
@@ -220,9 +222,7 @@ func (s *statement) isPreamble() bool {
 		return strings.HasPrefix(s.text, "SELECT pg_catalog.set_config(")
 	}
 	switch s.words(2) {
-	case "CREATE DATABASE", "ALTER DATABASE", "UPDATE PG_CATALOG.PG_DATABASE":
-		return true
-	case "SECURITY LABEL":
+	case "CREATE DATABASE", "ALTER DATABASE", "ALTER ROLE", "SECURITY LABEL", "UPDATE PG_CATALOG.PG_DATABASE":
 		return true
 	}
 	return s.words(3) == "COMMENT ON DATABASE"

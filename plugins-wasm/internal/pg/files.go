@@ -43,11 +43,12 @@ func (s *Server) CopyFiles(ctx context.Context, w io.Writer) error {
 	}
 	s.log("%s, pg_basebackup %s: the files of the cluster", f, v.Text)
 	about, _ := json.Marshal(AboutFiles{f.Version.Text, v.Text}) // strings always encode
-	err = tar.NewWriter(w).WriteHeader(&tar.Header{
+	t := tar.NewWriter(w)
+	err = t.WriteHeader(&tar.Header{
 		Typeflag: tar.TypeXGlobalHeader, Name: "pax_global_header",
 		PAXRecords: map[string]string{"comment": filesMark + string(about)},
 	})
-	if err != nil {
+	if err := shield.FirstError(err, t.Flush()); err != nil {
 		return err
 	}
 	r, err := s.run(ctx, tool.Job{

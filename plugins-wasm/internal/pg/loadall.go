@@ -76,7 +76,7 @@ func (s *Server) LoadAll(ctx context.Context, r io.Reader) error {
 	a := &aside{s: s}
 	err = a.move(ctx, there)
 	if err == nil {
-		err = s.loadDatabases(ctx, br, r, about.Databases)
+		err = s.loadDatabases(ctx, br, r)
 	}
 	if err != nil {
 		a.back(ctx, about.Databases, there)
@@ -131,23 +131,20 @@ func (s *Server) inTheWay(ctx context.Context, wanted []string) ([]string, error
 	return there, nil
 }
 
-func (s *Server) loadDatabases(ctx context.Context, br *bufio.Reader, r io.Reader, databases []string) error {
+func (s *Server) loadDatabases(ctx context.Context, br *bufio.Reader, r io.Reader) error {
 	read, err := br.Peek(br.Buffered())
 	if err != nil {
 		return err
 	}
-	_, err = s.run(ctx, tool.Job{Name: "psql", Args: psql(Maintenance(""), "-o", "/dev/null", "-f", "-"), Stdin: pdk.Concat(bytes.NewReader(read), r)})
+	result, err := s.run(ctx, tool.Job{
+		Name: "psql", Args: psql(Maintenance(""), "-A", "-t", "-f", "-"),
+		Stdin: pdk.Concat(bytes.NewReader(read), r), Tail: len(wholeMark) + 1,
+	})
 	if err == nil {
 		err = drain(r)
 	}
-	if err != nil {
-		return err
-	}
-	have, err := s.column(ctx, Maintenance(""), "SELECT datname FROM pg_database")
-	for _, d := range databases {
-		if err == nil && !slices.Contains(have, d) {
-			err = shield.Errorf(shield.Corrupt, "", "the dump ended early: it did not make the database %s", d)
-		}
+	if err == nil && string(result.Tail) != wholeMark+"\n" {
+		err = shield.Errorf(shield.Corrupt, "", "the dump of the cluster ends early: psql did not come to its last statement")
 	}
 	return err
 }
@@ -173,7 +170,7 @@ func (a *aside) move(ctx context.Context, databases []string) error {
 			sql = dropSQL(d)
 		}
 		if inEveryServer(d) {
-			sql += fmt.Sprintf("CREATE DATABASE %s TEMPLATE template0 IS_TEMPLATE %t;\n", Ident(d), d == "template1")
+			sql += remakeSQL(d)
 		}
 		if err := a.s.Exec(ctx, Maintenance(d), sql); err != nil {
 			_ = a.s.Exec(context.WithoutCancel(ctx), Maintenance(d), reopenSQL(d)) // the error above says more
@@ -182,6 +179,11 @@ func (a *aside) move(ctx context.Context, databases []string) error {
 		a.moved = append(a.moved, d)
 	}
 	return nil
+}
+
+// remakeSQL makes a database that every server has.
+func remakeSQL(name string) string {
+	return fmt.Sprintf("CREATE DATABASE %s TEMPLATE template0 IS_TEMPLATE %t;\n", Ident(name), name == "template1")
 }
 
 func reopenSQL(name string) string {
@@ -201,8 +203,10 @@ func (a *aside) back(ctx context.Context, made, there []string) {
 			if d == "template1" {
 				sql += "ALTER DATABASE template1 WITH IS_TEMPLATE true;\n"
 			}
-		case inEveryServer(d), slices.Contains(there, d):
-			continue // it was loaded in one transaction, or not touched yet
+		case slices.Contains(there, d):
+			continue // not touched yet
+		case inEveryServer(d): // it was empty
+			sql = dropSQL(d) + remakeSQL(d)
 		default:
 			sql = dropSQL(d)
 		}

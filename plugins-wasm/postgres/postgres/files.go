@@ -6,8 +6,6 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/shieldhq/shield"
@@ -71,15 +69,15 @@ func (t *target) sameMajor(ctx context.Context, tools tool.Runner, about pg.Abou
 }
 
 func (t *target) emptyFolder() error {
-	entries, err := os.ReadDir(t.DataDir)
+	name, err := listed(t.DataDir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
-		return shield.Errorf(shield.TargetFailed, "", "%w", err)
+		return shield.Errorf(shield.TargetFailed, "", "the folder %s: %w", t.DataDir, err)
 	}
-	if len(entries) > 0 {
-		return shield.Errorf(shield.Conflict, "", "the folder %s is not empty (it has %s): stop its server and move the folder away, or name another in pg_data_dir", t.DataDir, entries[0].Name())
+	if name != "" {
+		return shield.Errorf(shield.Conflict, "", "the folder %s is not empty (it has %s): stop its server and move the folder away, or name another in pg_data_dir", t.DataDir, name)
 	}
 	return nil
 }
@@ -99,8 +97,8 @@ func (t *target) extract(ctx context.Context, r io.Reader) error {
 // checkFiles looks for what a server needs to start, and gives the folder the
 // owner of what is in it, and the mode that servers insist on.
 func (t *target) checkFiles() error {
-	for _, name := range []string{"backup_label", "PG_VERSION", filepath.Join("global", "pg_control")} {
-		if _, err := os.Stat(filepath.Join(t.DataDir, name)); err != nil {
+	for _, name := range []string{"backup_label", "PG_VERSION", "global/pg_control"} {
+		if !has(t.DataDir, name) {
 			return shield.Errorf(shield.Corrupt, "", "the archive lacks the file %s: no server can start from it", name)
 		}
 	}
@@ -113,7 +111,7 @@ func (t *target) checkFiles() error {
 // verify compares the files with the manifest of the backup, where there are
 // both a manifest and the program.
 func (t *target) verify(ctx context.Context, tools tool.Runner) error {
-	if _, err := os.Stat(filepath.Join(t.DataDir, "backup_manifest")); err != nil {
+	if !has(t.DataDir, "backup_manifest") {
 		t.log("the files were not verified: the backup has no manifest")
 		return nil
 	}

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -70,7 +71,7 @@ func endpoint(t testing.TB, p *testserver.Postgres, more fields) shield.Endpoint
 	t.Helper()
 	m := fields{"pg_user": "postgres"}
 	if p != nil {
-		m = fields{"pg_host": "127.0.0.1", "pg_port": p.Port, "pg_user": p.User, "pg_password": p.Password}
+		m = fields{"pg_host": "127.0.0.1", "pg_port": p.Port, "pg_user": p.User, "pg_password": p.Password, "pg_bindir": testserver.PostgresBin}
 	}
 	maps.Copy(m, more)
 	maps.DeleteFunc(m, func(_ string, v any) bool { return v == nil })
@@ -175,4 +176,17 @@ func tool(t testing.TB, name, script string) string {
 		t.Fatal(err)
 	}
 	return dir
+}
+
+// difference says where two texts begin to differ.
+func difference(got, want string) string {
+	g, w := strings.Split(got, "\n"), strings.Split(want, "\n")
+	n := 0
+	for n < min(len(g), len(w)) && g[n] == w[n] {
+		n++
+	}
+	show := func(lines []string) string {
+		return strings.Join(lines[max(0, n-5):min(len(lines), n+10)], "\n")
+	}
+	return fmt.Sprintf("from line %d: got\n%s\n\nwant\n%s", n+1, show(g), show(w))
 }
