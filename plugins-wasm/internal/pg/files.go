@@ -53,15 +53,25 @@ func (s *Server) CopyFiles(ctx context.Context, w io.Writer) error {
 	}
 	r, err := s.run(ctx, tool.Job{
 		Name: "pg_basebackup", Args: []string{"-D", "-", "-Ft", "-X", "fetch", "-c", "fast", "-w", "-l", "shield"},
-		Stdout: w, Tail: tarEnd,
+		Stdout: w, Tail: 4 * tarEnd,
 	})
 	if err != nil {
 		return err
 	}
-	if !bytes.Equal(r.Tail, make([]byte, tarEnd)) {
+	if !wholeCopy(r.Tail, f) {
 		return shield.Errorf(shield.TargetFailed, "", "pg_basebackup: exit status 0, but the copy ends early: the end of the tar stream is missing")
 	}
 	return nil
+}
+
+// manifestEnd is in the last line of the manifest, which is the last file of
+// a copy since PostgreSQL 13.
+var manifestEnd = []byte(`"Manifest-Checksum": "`)
+
+// wholeCopy reports whether a copy has an end like this. Zeros alone, with
+// which tar ends, are within it, too.
+func wholeCopy(tail []byte, f *Facts) bool {
+	return bytes.HasSuffix(tail, make([]byte, tarEnd)) && (f.Version.Major < 13 || bytes.Contains(tail, manifestEnd))
 }
 
 // MayCopyFiles says what the role or the server lacks for CopyFiles.

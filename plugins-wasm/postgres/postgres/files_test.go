@@ -94,6 +94,13 @@ func TestFilesRights(t *testing.T) {
 func space(t testing.TB) string {
 	t.Helper()
 	dir := testserver.Dir(t)
+	own(t, dir)
+	return dir
+}
+
+// own gives a folder to the user that servers run as.
+func own(t testing.TB, dir string) {
+	t.Helper()
 	fi, err := os.Stat("/var/lib/postgresql")
 	if err != nil || os.Getuid() != 0 {
 		testserver.Missing(t, "a tablespace needs root and Debian's PostgreSQL: %v", err)
@@ -102,5 +109,4 @@ func space(t testing.TB) string {
 	if err := os.Chown(dir, int(st.Uid), int(st.Gid)); err != nil {
 		t.Fatal(err)
 	}
-	return dir
 }

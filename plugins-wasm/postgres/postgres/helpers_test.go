@@ -142,6 +142,9 @@ func wantError(t testing.TB, err error, code shield.Code, texts ...string) {
 		t.Errorf("got %q: %v, want %q", shield.CodeOf(err), err, code)
 		return
 	}
+	if err == nil {
+		return
+	}
 	for _, text := range texts {
 		if !strings.Contains(err.Error(), text) {
 			t.Errorf("no %q in: %v", text, err)
