@@ -122,11 +122,17 @@ func ready(h handle, want uint16) (got uint16) {
 	return got
 }
 
-// writable reports for a stream whether there is space, or, once it is being
-// shut, whether that is done. Other handles never make a writer wait.
+// writable reports whether writing would not make the guest wait. Handles
+// that have no room of their own never do.
 func writable(h handle) bool {
-	s, ok := h.(*stream)
-	if !ok || s.out == nil || s.lent {
+	r, ok := h.(interface{ room() bool })
+	return !ok || r.room()
+}
+
+// room reports whether there is space, or, once the stream is being shut,
+// whether that is done. Commands and connections have it of their streams.
+func (s *stream) room() bool {
+	if s.out == nil || s.lent {
 		return true
 	}
 	if s.shutting {

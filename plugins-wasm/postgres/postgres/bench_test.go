@@ -100,7 +100,9 @@ func BenchmarkDump(b *testing.B) {
 		{"restore/shield", func(b *testing.B) {
 			run(b, "dropdb --if-exists copy")
 			archive = s.Archives()[0].UUID
-		}, func(b *testing.B) time.Duration { return shield(b, "restore", "archive", archive, "--to", "copy", "--wait") }},
+		}, func(b *testing.B) time.Duration {
+			return shield(b, "restore", "archive", archive, "--to", "copy", "--wait")
+		}},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			var total time.Duration
