@@ -13,6 +13,10 @@ import (
 	"github.com/shieldhq/shield/wasmhost"
 )
 
+// raced is whether the race detector watches. It makes compiling a module ten
+// times as slow, so a program that it does not watch does that.
+var raced bool
+
 // guests builds each guest once for all tests.
 var guests struct {
 	sync.Mutex
@@ -40,8 +44,10 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// isolator builds the program that isolated plugins run in, without the race
-// detector: it is started for each call.
+// isolator builds the program that isolated plugins run in, which is this one
+// without the race detector: it is started for each call. Another program
+// would have another version of wazero to go by, as far as Go tells a test,
+// and each would throw away what the other has compiled.
 func isolator(t testing.TB) string {
 	t.Helper()
 	out := filepath.Join(guests.dir, "isolate")
@@ -50,7 +56,7 @@ func isolator(t testing.TB) string {
 	if _, err := os.Stat(out); err == nil {
 		return out
 	}
-	cmd := exec.Command("go", "build", "-o", out, "./testdata/isolate")
+	cmd := exec.Command("go", "test", "-c", "-o", out, ".")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if text, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("building isolate: %v\n%s", err, text)
@@ -156,6 +162,9 @@ func newHost(t testing.TB, opts *wasmhost.Options) *wasmhost.Host {
 	}
 	if opts.CacheDir == "" {
 		opts.CacheDir = cacheDir()
+		if raced {
+			opts.CompileApart, opts.Program = true, isolator(t)
+		}
 	}
 	h, err := wasmhost.New(t.Context(), opts)
 	if err != nil {
