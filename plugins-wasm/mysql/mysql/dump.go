@@ -30,9 +30,9 @@ var (
 // Statements that are counted.
 var (
 	useStatement   = regexp.MustCompile("(?i)^USE `((?:[^`]|``)*)`")
-	createDatabase = regexp.MustCompile("(?i)^CREATE DATABASE\\b")
-	createTable    = regexp.MustCompile("(?i)^CREATE TABLE\\b")
-	createSequence = regexp.MustCompile("(?i)^CREATE SEQUENCE\\b")
+	createDatabase = regexp.MustCompile(`(?i)^CREATE DATABASE\b`)
+	createTable    = regexp.MustCompile(`(?i)^CREATE TABLE\b`)
+	createSequence = regexp.MustCompile(`(?i)^CREATE SEQUENCE\b`)
 	viewHead       = regexp.MustCompile(`(?is)^/\*!50001 CREATE ALGORITHM`)
 	trigger        = regexp.MustCompile(`(?is)^/\*!50003 CREATE.* TRIGGER `)
 	routine        = regexp.MustCompile(`(?is)^CREATE (?:DEFINER=\S+ )?(?:AGGREGATE )?(?:PROCEDURE|FUNCTION|PACKAGE) `)
