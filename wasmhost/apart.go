@@ -33,6 +33,7 @@ func (h *Host) compileApart(module []byte, entry string) {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program, isolatedCommand, "--compile", "--cache", h.options.CacheDir)
 	cmd.Stdin, cmd.Stderr = bytes.NewReader(module), &said
+	cmd.SysProcAttr = dependent()
 	if err := cmd.Run(); err != nil {
 		h.options.Log.Debug("module was not compiled in another process", "error", err, "said", calling.Cut(calling.Clean(said.String()), 500))
 	}

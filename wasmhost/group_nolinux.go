@@ -2,7 +2,12 @@
 
 package wasmhost
 
-import "os"
+import (
+	"os"
+	"syscall"
+)
 
 // awaitExit reports that it cannot wait for a child without reaping it.
 func awaitExit(*os.Process) bool { return false }
+
+func dependent() *syscall.SysProcAttr { return nil }
