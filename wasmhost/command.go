@@ -180,6 +180,8 @@ func (c *child) pipes() (stdin io.WriteCloser, stdout io.ReadCloser, err error) 
 	if stdin, err = c.cmd.StdinPipe(); err == nil {
 		stdout, err = c.cmd.StdoutPipe()
 	}
+	enlarge(stdin)
+	enlarge(stdout)
 	return stdin, stdout, err
 }
 
@@ -203,7 +205,7 @@ func (c *child) run(i *instance, stdout io.Reader) {
 			_ = killGroup(c.cmd.Process) // what the leader has left behind, and holds its output open
 		}
 	})
-	err := c.in.fill(c.ctx, c.tail.of(stdout))
+	err := c.in.fill(c.ctx, c.tail.of(&paced{r: stdout}))
 	<-c.ended
 	waitErr := c.cmd.Wait()
 	_ = os.RemoveAll(c.dir)

@@ -1,9 +1,11 @@
 package wasmhost
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"testing"
+	"testing/iotest"
 )
 
 // TestReadyForWriting checks that a guest waits for room in what it writes
@@ -38,4 +40,35 @@ func TestReadyForWriting(t *testing.T) {
 	if ready(&child{stream: s}, pollWrite) != pollWrite {
 		t.Error("not ready although writing would tell of a failure")
 	}
+}
+
+// TestPaced checks that a program's output is all there, however it comes.
+func TestPaced(t *testing.T) {
+	t.Parallel()
+	want := bytes.Repeat([]byte("0123456789abcdef"), 40<<10) // more than what is not held up
+	for name, r := range map[string]io.Reader{
+		"whole":     bytes.NewReader(want),
+		"4 KiB":     &pieces{want, 4 << 10},
+		"with last": iotest.DataErrReader(&pieces{want, 100 << 10}),
+	} {
+		got, err := io.ReadAll(&paced{r: r})
+		if err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%s: %d of %d bytes, %v", name, len(got), len(want), err)
+		}
+	}
+}
+
+// pieces gives some bytes a time.
+type pieces struct {
+	b    []byte
+	size int
+}
+
+func (p *pieces) Read(b []byte) (int, error) {
+	if len(p.b) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(b[:min(len(b), p.size)], p.b)
+	p.b = p.b[n:]
+	return n, nil
 }
