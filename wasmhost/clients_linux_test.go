@@ -39,7 +39,8 @@ func TestClients(t *testing.T) {
 			return map[string]any{"addr": s.Addr, "password": s.Password}
 		}, 9},
 		{"postgres", func(t *testing.T) map[string]any {
-			return map[string]any{"addr": startPostgres(t, "open sesame 1"), "password": "open sesame 1"}
+			s := testserver.StartPostgres(t)
+			return map[string]any{"addr": fmt.Sprintf("127.0.0.1:%d", s.Port), "password": s.Password}
 		}, 10},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
