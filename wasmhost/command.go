@@ -212,7 +212,7 @@ func (c *child) run(i *instance, stdout io.Reader) {
 	c.mu.Lock()
 	c.info = map[string]any{"exit": c.cmd.ProcessState.ExitCode(), "state": c.cmd.ProcessState.String()}
 	if c.tail.limit > 0 {
-		c.info["tail"] = c.tail.b
+		c.info["tail"] = c.tail.end()
 	}
 	c.mu.Unlock()
 	if c.complaints != nil {

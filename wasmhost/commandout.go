@@ -28,12 +28,15 @@ func (t *tail) of(r io.Reader) io.Reader {
 func (t *tail) Read(p []byte) (int, error) {
 	n, err := t.r.Read(p)
 	last := p[max(0, n-t.limit):n]
-	if drop := len(t.b) + len(last) - t.limit; drop > 0 {
-		t.b = t.b[:copy(t.b, t.b[drop:])]
+	if len(t.b)+len(last) > 2*t.limit { // seldom: programs write little at once
+		t.b = t.b[:copy(t.b, t.end())]
 	}
 	t.b = append(t.b, last...)
 	return n, err
 }
+
+// end returns the end of what was read so far.
+func (t *tail) end() []byte { return t.b[max(0, len(t.b)-t.limit):] }
 
 type stderrDescriptor struct {
 	Of int32 `json:"of"`

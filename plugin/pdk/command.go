@@ -43,4 +43,4 @@ func Command(ctx context.Context, name string, args ...string) *Cmd {
 }
 
 // LastOutput returns the end of what the program wrote to Stdout, after Run.
-func (c *Cmd) LastOutput() []byte { return c.last }
+func (c *Cmd) LastOutput() []byte { return c.last[max(0, len(c.last)-c.Tail):] }

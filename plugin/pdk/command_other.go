@@ -130,8 +130,8 @@ func (t *tailWriter) ReadFrom(r io.Reader) (int64, error) {
 
 func (t *tailWriter) keep(p []byte) {
 	last := p[max(0, len(p)-t.c.Tail):]
-	if drop := len(t.c.last) + len(last) - t.c.Tail; drop > 0 {
-		t.c.last = t.c.last[:copy(t.c.last, t.c.last[drop:])]
+	if len(t.c.last)+len(last) > 2*t.c.Tail { // seldom: programs write little at once
+		t.c.last = t.c.last[:copy(t.c.last, t.c.LastOutput())]
 	}
 	t.c.last = append(t.c.last, last...)
 }
