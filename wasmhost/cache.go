@@ -114,9 +114,7 @@ func (c *cache) renew(final string, compile func(wazero.CompilationCache) error)
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	err = c.compileIn(dir, compile)
-	debug.FreeOSMemory() // the compiler leaves many times the module as garbage
-	if err != nil {
+	if err := c.compileIn(dir, compile); err != nil {
 		return err
 	}
 	if err := c.seal(dir, final); err != nil {

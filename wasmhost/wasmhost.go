@@ -19,6 +19,7 @@ import (
 	"encoding/hex"
 	"log/slog"
 	"net"
+	"runtime/debug"
 	"sync"
 	"time"
 	"weak"
@@ -183,6 +184,7 @@ func (h *Host) program(ctx context.Context, module []byte, name string, o *outli
 func (h *Host) compile(p *pendingProgram, module []byte, name string, o *outline) {
 	from := time.Now()
 	p.program, p.err = h.build(module, name, o)
+	debug.FreeOSMemory() // what is garbage now is many times the module
 	h.mu.Lock()
 	if !h.closed { // else Close waits for this one, and closes it
 		delete(h.pending, name)
