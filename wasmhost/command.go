@@ -189,6 +189,9 @@ func (c *child) pipes() (stdin io.WriteCloser, stdout io.ReadCloser, err error) 
 // must not take what was cut off for the whole.
 func (c *child) feed(stdin io.WriteCloser) {
 	err := c.out.drain(c.ctx, stdin)
+	if errors.Is(err, os.ErrClosed) {
+		err = errPipe // the program has ended, and its end of the pipe with it
+	}
 	if err != nil {
 		c.out.abandon(fmt.Errorf("the command has stopped reading: %w", err))
 	}

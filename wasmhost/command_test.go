@@ -1,6 +1,8 @@
 package wasmhost_test
 
 import (
+	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -70,5 +72,20 @@ func TestExecFolder(t *testing.T) {
 		if err != nil || !strings.Contains(out, text) {
 			t.Errorf("%s: %q, %v", text, out, err)
 		}
+	}
+}
+
+// TestExecStopsReading checks that a plugin learns how a program ended that
+// has not read its input, whichever side notices first.
+func TestExecStopsReading(t *testing.T) {
+	o := open(t, newHost(t, nil), "probe", nil)
+	for n := range 30 {
+		dir := script(t, fmt.Sprintf("head -c %d >/dev/null; echo gone >&2; exit 7", n*20_000), 0o755)
+		target, err := o.OpenTarget(t.Context(), endpoint(t, map[string]any{"do": "feed", "use": "sh", "args": dir + "/tool"}), func(string) {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = target.Restore(t.Context(), bytes.NewReader(make([]byte, 4<<20)))
+		wantError(t, err, shield.TargetFailed, "exit status 7")
 	}
 }

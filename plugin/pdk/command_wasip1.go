@@ -6,8 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"syscall"
+
+	"github.com/shieldhq/shield"
 )
 
 // An ExitError is the failure of a program.
@@ -53,6 +56,9 @@ func (c *Cmd) Run() error {
 	_, err = Copy(stdout, s)
 	if c.ctx.Err() != nil {
 		return context.Cause(c.ctx)
+	}
+	if errors.Is(err, os.ErrClosed) { // by feed, which knows why
+		err = shield.FirstError(<-fed, err)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.Name, err)
