@@ -17,6 +17,15 @@ bindir=$(dirname "$(command -v mongodump)")
 printf 'uri: "mongodb://root:%s@127.0.0.1:%s/?authSource=admin"\n' "$password" "$port" >"$dir/mongo.yaml"
 export_all() { mongoexport --config="$dir/mongo.yaml" --quiet --db=shop --collection=customers --sort='{_id: 1}'; }
 
+patiently() { # until a command works, for some minutes at most
+	n=0
+	until "$@" >/dev/null 2>&1; do
+		n=$((n + 1))
+		test "$n" -lt 1800 || { echo "waited in vain for: $*" >&2; tail -n 5 "$dir"/*.log "$dir"/shieldd.* >&2; exit 1; }
+		sleep 0.1
+	done
+}
+
 start() {
 	rm -rf "$dir/db" "$dir/state"
 	mkdir "$dir/db" "$dir/state"
@@ -24,14 +33,14 @@ start() {
 		--listen-addr="127.0.0.1:$port" --debug-addr=- --telemetry=disable --log-level=error \
 		--test-enable-new-auth --setup-username=root --setup-password="$password" --setup-database=admin >"$dir/server.log" 2>&1 &
 	server=$!
-	until export_all >/dev/null 2>&1; do kill -0 "$server" && sleep 0.1; done
+	patiently export_all
 }
 
 mkdir "$dir/store"
 start
 shieldd --data "$dir/data" --listen 127.0.0.1:0 >"$dir/shieldd.out" 2>"$dir/shieldd.err" &
 pids="$pids $!"
-until grep -q '^listening on' "$dir/shieldd.out"; do sleep 0.1; done
+patiently grep '^listening on' "$dir/shieldd.out"
 SHIELD_API=$(sed -n 's/^listening on //p' "$dir/shieldd.out")
 SHIELD_TOKEN_FILE=$dir/data/admin-token
 export SHIELD_API SHIELD_TOKEN_FILE

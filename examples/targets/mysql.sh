@@ -12,19 +12,28 @@ trap 'kill $pids 2>/dev/null || true; wait; rm -rf "$dir"' EXIT INT TERM
 port=${MYSQL_PORT:-13306}
 export MYSQL_PWD=example-password
 sql() { mariadb --no-defaults --user=root --socket="$dir/s" --batch --skip-column-names "$@"; }
-as_mysql() { if test "$(id -u)" -eq 0; then runuser -u mysql -- "$@"; else "$@"; fi; }
+patiently() { # until a command works, for some minutes at most
+	n=0
+	until "$@" >/dev/null 2>&1; do
+		n=$((n + 1))
+		test "$n" -lt 1800 || { echo "waited in vain for: $*" >&2; tail -n 5 "$dir"/*.log "$dir"/shieldd.* >&2; exit 1; }
+		sleep 0.1
+	done
+}
+user=$(id -un)
+if test "$user" = root; then user=mysql; fi # the server refuses to run as root
 
 mkdir "$dir/mysql" "$dir/store"
 if test "$(id -u)" -eq 0; then chmod 755 "$dir" && chown mysql "$dir" "$dir/mysql"; fi
-as_mysql mariadb-install-db --no-defaults --datadir="$dir/mysql" --tmpdir="$dir" \
+mariadb-install-db --no-defaults --user="$user" --datadir="$dir/mysql" --tmpdir="$dir" \
 	--auth-root-authentication-method=normal --skip-test-db >"$dir/install.log" 2>&1
-as_mysql mariadbd --no-defaults --datadir="$dir/mysql" --tmpdir="$dir" --socket="$dir/s" --port="$port" \
+mariadbd --no-defaults --user="$user" --datadir="$dir/mysql" --tmpdir="$dir" --socket="$dir/s" --port="$port" \
 	--bind-address=127.0.0.1 --pid-file="$dir/pid" >"$dir/mysql.log" 2>&1 &
 pids="$pids $!"
 shieldd --data "$dir/data" --listen 127.0.0.1:0 >"$dir/shieldd.out" 2>"$dir/shieldd.err" &
 pids="$pids $!"
-until MYSQL_PWD='' sql -e 'SELECT 1' >/dev/null 2>&1; do sleep 0.1; done
-until grep -q '^listening on' "$dir/shieldd.out"; do sleep 0.1; done
+patiently env MYSQL_PWD= mariadb --no-defaults --user=root --socket="$dir/s" -e 'SELECT 1'
+patiently grep '^listening on' "$dir/shieldd.out"
 SHIELD_API=$(sed -n 's/^listening on //p' "$dir/shieldd.out")
 SHIELD_TOKEN_FILE=$dir/data/admin-token
 export SHIELD_API SHIELD_TOKEN_FILE

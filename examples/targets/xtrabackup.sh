@@ -10,30 +10,44 @@ set -eu
 module=$1
 dir=$(mktemp -d /tmp/shield.XXXXXX)
 pids=
-stop_server() { if test -e "$dir/pid"; then kill "$(cat "$dir/pid")" && while test -e "$dir/pid"; do sleep 0.1; done; fi; }
+stop_server() { if test -e "$dir/pid"; then kill "$(cat "$dir/pid")" && patiently test ! -e "$dir/pid"; fi; }
 trap 'stop_server 2>/dev/null || true; kill $pids 2>/dev/null || true; wait; rm -rf "$dir"' EXIT INT TERM
 port=${MYSQL_PORT:-13306}
 password=example-password
 sql() { MYSQL_PWD=$password mariadb --no-defaults --user=root --socket="$dir/s" --batch --skip-column-names "$@"; }
 
-# What starts the server; in earnest that is "systemctl start mariadb".
+patiently() { # until a command works, for some minutes at most
+	n=0
+	until "$@" >/dev/null 2>&1; do
+		n=$((n + 1))
+		test "$n" -lt 1800 || { echo "waited in vain for: $*" >&2; tail -n 5 "$dir"/*.log "$dir"/shieldd.* >&2; exit 1; }
+		sleep 0.1
+	done
+}
+
+# What starts the server; in earnest that is "systemctl start mariadb". The
+# server gets a session of its own, since what a granted command leaves behind
+# is ended with it, and is there when the command ends.
 user=$(id -un)
 if test "$user" = root; then user=mysql; fi
 cat >"$dir/start" <<START
 #!/bin/sh
-exec /usr/sbin/mariadbd --no-defaults --user=$user --datadir=$dir/mysql --tmpdir=$dir --socket=$dir/s --port=$port \\
-	--bind-address=127.0.0.1 --pid-file=$dir/pid --log-error=$dir/mysql.log </dev/null >/dev/null 2>&1
+setsid /usr/sbin/mariadbd --no-defaults --user=$user --datadir=$dir/mysql --tmpdir=$dir --socket=$dir/s --port=$port \\
+	--bind-address=127.0.0.1 --pid-file=$dir/pid --log-error=$dir/mysql.log </dev/null >/dev/null 2>&1 &
+for _ in \$(seq 600); do test ! -e $dir/pid || exit 0; sleep 0.1; done
+echo "mariadbd does not start" >&2
+exit 1
 START
 chmod 755 "$dir" "$dir/start"
 mkdir "$dir/mysql" "$dir/store"
 if test "$(id -u)" -eq 0; then chown mysql "$dir" "$dir/mysql"; fi
 mariadb-install-db --no-defaults --user="$user" --datadir="$dir/mysql" --tmpdir="$dir" \
 	--auth-root-authentication-method=normal --skip-test-db >"$dir/install.log" 2>&1
-setsid --fork "$dir/start"
+"$dir/start"
 shieldd --data "$dir/data" --listen 127.0.0.1:0 >"$dir/shieldd.out" 2>"$dir/shieldd.err" &
 pids="$pids $!"
-until password='' sql -e 'SELECT 1' >/dev/null 2>&1; do sleep 0.1; done
-until grep -q '^listening on' "$dir/shieldd.out"; do sleep 0.1; done
+patiently env MYSQL_PWD= mariadb --no-defaults --user=root --socket="$dir/s" -e 'SELECT 1'
+patiently grep '^listening on' "$dir/shieldd.out"
 SHIELD_API=$(sed -n 's/^listening on //p' "$dir/shieldd.out")
 SHIELD_TOKEN_FILE=$dir/data/admin-token
 export SHIELD_API SHIELD_TOKEN_FILE
@@ -54,7 +68,7 @@ shield plugin list | grep -q '^xtrabackup ' || shield plugin install "$module" -
 echo '# What starts the server: "mysql-start" is this program, and may be no other'
 cat >"$dir/grant.json" <<GRANT
 {"write": ["{mysql_datadir}"], "exec": {"mariabackup": {}, "mbstream": {}, "mariadb": {}, "chown": {},
- "mysql-start": {"path": "/usr/bin/setsid", "args": ["--fork", "$dir/start"]}}}
+ "mysql-start": {"path": "$dir/start"}}}
 GRANT
 shield plugin grant xtrabackup "@$dir/grant.json"
 
@@ -75,7 +89,6 @@ rm -rf "$dir/mysql"
 mkdir "$dir/mysql"
 if test "$(id -u)" -eq 0; then chown mysql "$dir/mysql"; fi
 shield restore archive "$archive" --wait
-until sql -e 'SELECT 1' >/dev/null 2>&1; do sleep 0.1; done
 
 test "$(sql -e 'SELECT * FROM shop.customers')" = "$before"
 echo '# Every row is back'

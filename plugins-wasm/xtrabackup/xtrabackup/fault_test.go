@@ -153,6 +153,16 @@ func TestRestoreFails(t *testing.T) {
 			}
 		})
 	}
+	t.Run("does not stay", func(t *testing.T) {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "mysql-start"), []byte("#!/bin/sh\nexit 0\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+		again := emptied(t)
+		e := endpoint(t, again, map[string]any{"mysql_start": true, "mysql_start_timeout": "1s"})
+		wantError(t, target(t, e).Restore(t.Context(), bytes.NewReader(archive)), shield.Unavailable, "the data is back in .*was not started.*2002")
+	})
 	t.Run("not empty", func(t *testing.T) {
 		wantError(t, try(nil, archive), shield.Conflict, "is not empty, .* for one is in it")
 	})

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path"
 	"strings"
+	"time"
 
 	"github.com/shieldhq/shield"
 	"github.com/shieldhq/shield/plugin/pdk"
@@ -58,11 +59,36 @@ func (t *target) Restore(ctx context.Context, r io.Reader) error {
 		return errors.Join(err, t.cleanUp())
 	}
 	if t.Start {
-		if _, err := t.system().Run(ctx, tool.Job{Name: startCommand}); err != nil {
+		if err := t.start(ctx); err != nil {
 			return shield.Errorf(shield.CodeOf(err), "", "the data is back in %s, but the server was not started: %w", t.DataDir, err)
 		}
 	}
 	return nil
+}
+
+// startPause is between two attempts to reach a server that starts.
+const startPause = 500 * time.Millisecond
+
+// start has the server started, and waits until it answers: a command that
+// ends well may have started one that does not stay.
+func (t *target) start(ctx context.Context) error {
+	if _, err := t.system().Run(ctx, tool.Job{Name: startCommand}); err != nil {
+		return err
+	}
+	quiet := mysqlcli.NewClient(t.Connection, nil) // it will be refused at first
+	for begun := time.Now(); ; {
+		_, err := quiet.Query(ctx, "SELECT 1;")
+		if code := shield.CodeOf(err); err == nil || code == shield.Unauthorized || code == shield.Forbidden {
+			return nil // the accounts are those of the archive
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if shield.CodeOf(err) != shield.Unavailable || time.Since(begun) > t.startTimeout {
+			return err
+		}
+		time.Sleep(startPause)
+	}
 }
 
 // preparer finds the tool for an archive. It has to be of the series of the

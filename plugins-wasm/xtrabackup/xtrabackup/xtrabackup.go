@@ -10,6 +10,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/shieldhq/shield"
 	"github.com/shieldhq/shield/plugin"
@@ -77,7 +78,9 @@ func allFields() []plugin.Field {
 		plugin.Field{Mode: plugin.RoleTarget, Name: "mysql_owner", Type: plugin.TypeString, Title: "Owner", Example: "mysql:mysql",
 			Help: "Who owns the restored files. Without it, whoever owns the data folder."},
 		plugin.Field{Mode: plugin.RoleTarget, Name: "mysql_start", Type: plugin.TypeBool, Title: "Start the server",
-			Help: "Run the granted command mysql-start after a restore."},
+			Help: "Run the granted command mysql-start after a restore, and wait until the server answers."},
+		plugin.Field{Mode: plugin.RoleTarget, Name: "mysql_start_timeout", Type: plugin.TypeDuration, Title: "Time to start", Default: "5m",
+			Help: "How long the server may take to answer after mysql-start."},
 		plugin.Field{Mode: plugin.RoleTarget, Name: "mysql_any_version", Type: plugin.TypeBool, Title: "Ignore versions",
 			Help: "Restore although the tool is of another series than the server that was backed up."},
 		plugin.Field{Mode: plugin.RoleTarget, Name: "mysql_tar", Type: plugin.TypeString, Title: "tar", Help: "Not used: the tool streams by itself. Taken so that old configurations can stay."},
@@ -95,6 +98,7 @@ type endpoint struct {
 	DefaultsFile string `json:"mysql_defaults_file"`
 	Owner        string `json:"mysql_owner"`
 	Start        bool   `json:"mysql_start"`
+	StartTimeout string `json:"mysql_start_timeout"`
 	AnyVersion   bool   `json:"mysql_any_version"`
 }
 
@@ -106,6 +110,8 @@ type target struct {
 	databases []string // none for all
 	options   []string
 	moved     []string // by a restore, to the data folder
+
+	startTimeout time.Duration
 }
 
 var (
@@ -161,6 +167,9 @@ func (t *target) check() (err error) {
 	t.databases = strings.FieldsFunc(t.Databases, func(r rune) bool { return r == ',' || r == ' ' })
 	if strings.HasPrefix(t.Owner, "-") || strings.ContainsAny(t.Owner, " \t\n/") {
 		return shield.FieldErrorf("endpoint.mysql_owner", "is %q: user:group is wanted", t.Owner)
+	}
+	if t.startTimeout, err = time.ParseDuration(t.StartTimeout); err != nil {
+		return err
 	}
 	t.options, err = tool.CheckOptions("mysql_options", t.Options, refused...)
 	return err
