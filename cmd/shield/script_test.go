@@ -25,7 +25,8 @@ func TestMain(m *testing.M) {
 //
 // $MODULES is a folder with the plugin modules lines.wasm and fs.wasm.
 //
-//	startd DIR [FLAG...]    start shieldd on $WORK/DIR, wait until it listens,
+//	startd DIR [FLAG...]    start shieldd on $WORK/DIR, with no bundled plugin but
+//	                        fs, which is compiled in; wait until it listens,
 //	                        set SHIELD_API and SHIELD_TOKEN_FILE; its output
 //	                        goes to the files DIR.out and DIR.err
 //	stopd                   stop it as a service manager does; it exits with 0
@@ -124,7 +125,7 @@ func startd(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	defer errOut.Close()
 	data := ts.MkAbs(args[0])
-	cmd := exec.Command(path, append([]string{"--data", data, "--listen", "127.0.0.1:0"}, args[1:]...)...)
+	cmd := exec.Command(path, append([]string{"--data", data, "--listen", "127.0.0.1:0", "--no-sandbox"}, args[1:]...)...)
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = ts.MkAbs("."), environ(ts), out, errOut
 	ts.Check(cmd.Start())
 	d := daemonOf(ts)

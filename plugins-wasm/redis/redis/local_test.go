@@ -82,8 +82,9 @@ setsid %s %s redis.conf # or it ends with this script's process group
 
 func ready(t testing.TB, s *testserver.Redis) {
 	t.Helper()
+	// While it loads it answers DEBUG already, with what it has until then.
 	check := testserver.Listening("tcp", s.Addr)
-	for check(t.Context()) != nil {
+	for check(t.Context()) != nil || !strings.Contains(cli(t, s, "info", "persistence"), "loading:0") {
 		if t.Context().Err() != nil {
 			t.Fatal("the server does not come")
 		}
