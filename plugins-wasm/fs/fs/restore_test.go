@@ -248,7 +248,7 @@ func TestRestoreEndsWithContext(t *testing.T) {
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v, want %v", err, context.Canceled)
 	}
-	if list := tree(t, to); len(list) != 0 {
+	if list := tree(t, to); len(list) != 0 && !onWASI() {
 		t.Errorf("something was left behind: %q", list)
 	}
 }
