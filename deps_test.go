@@ -34,7 +34,7 @@ var allowed = map[string][]string{
 	"wasmhost":                              {"", "internal/calling", "internal/idle", "plugin", "plugin/exec", "plugin/pdk", "wasmhost/internal/interrupt"},
 	"plugin/plugintest":                     {"", "internal/able", "plugin"},
 	"plugins-wasm/fs":                       {"plugin/pdk", "plugins-wasm/fs/fs"},
-	"plugins-wasm/fs/fs":                    {"", "plugin", "plugin/pdk"}, // pdk for the sandbox only
+	"plugins-wasm/fs/fs":                    {"", "plugin", "plugin/pdk", "plugins-wasm/internal/stream"}, // pdk for the sandbox only
 	"plugins-wasm/fs/fstest":                {},
 	"agent":                                 {"", "plugin"},
 	"plugins-wasm/postgres":                 {"plugin/pdk", "plugins-wasm/postgres/postgres"},
@@ -48,6 +48,7 @@ var allowed = map[string][]string{
 	"plugins-wasm/google/google":            {"", "plugin", "plugins-wasm/internal/rest"},
 	"plugins-wasm/internal/rest":            {"", "plugin", "plugin/pdk", "plugin/pdk/pdkhttp"},
 	"plugins-wasm/internal/resttest":        {"*"}, // for tests
+	"plugins-wasm/internal/stream":          {},
 	"plugins-wasm/internal/tool":            {"", "plugin", "plugin/pdk"},
 	"plugins-wasm/s3":                       {"plugin/pdk", "plugins-wasm/s3/s3"},
 	"plugins-wasm/s3/s3":                    {"", "plugin", "plugin/pdk", "plugin/pdk/pdkhttp"},
@@ -63,7 +64,7 @@ var allowed = map[string][]string{
 	"internal/treecmp":                      {},
 	"internal/storefault":                   {"", "internal/faultproxy", "plugin"},
 	"internal/testserver":                   {},
-	"internal/shieldtest":                   {"wasmhost"},
+	"internal/shieldtest":                   {"plugin", "wasmhost"},
 	"internal/version":                      {},
 	"cmd/shieldd":                           {"", "daemon", "internal/version", "wasmhost"},
 	"cmd/shield":                            {"", "internal/endpointarg", "internal/version", "plugin", "plugin/exec", "plugin/plugintest", "scheduler/timespec", "server", "wasmhost"},
@@ -74,10 +75,10 @@ var allowed = map[string][]string{
 	"examples/quickstart":                   {"", "internal/treecmp", "server"},
 	"bench":                                 {"*"},
 	"plugins-wasm/redis":                    {"plugin/pdk", "plugins-wasm/redis/redis"},
-	"plugins-wasm/redis/redis":              {"", "plugin", "plugin/pdk", "plugins-wasm/redis/rdb"},
+	"plugins-wasm/redis/redis":              {"", "plugin", "plugin/pdk", "plugins-wasm/internal/stream", "plugins-wasm/redis/rdb"},
 	"plugins-wasm/redis/rdb":                {},
 	"plugins-wasm/rabbitmq":                 {"plugin/pdk", "plugins-wasm/rabbitmq/rabbitmq"},
-	"plugins-wasm/rabbitmq/rabbitmq":        {"", "plugin", "plugin/pdk", "plugin/pdk/pdkhttp"},
+	"plugins-wasm/rabbitmq/rabbitmq":        {"", "plugin", "plugin/pdk", "plugin/pdk/pdkhttp", "plugins-wasm/internal/stream"},
 	"wasmhost/internal/interrupt":           {},
 	"internal/endpointarg":                  {""},
 	"examples/target-go/lineserver":         {},

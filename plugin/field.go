@@ -189,6 +189,16 @@ func jsonType(v any) string {
 	return "an object"
 }
 
+// Decode resolves an endpoint and decodes it into v, which the constructors of
+// plugins begin with.
+func (i *Info) Decode(r Role, e shield.Endpoint, v any) error {
+	resolved, err := i.Resolve(r, e)
+	if err != nil {
+		return err
+	}
+	return resolved.Decode(v)
+}
+
 // Resolve checks an endpoint against the fields of a role and returns it in
 // canonical form, defaults filled in. An error is Invalid and names the
 // field, its value unless secret, and what would be right. An empty string

@@ -7,6 +7,7 @@ package shieldtest
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"os"
@@ -18,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shieldhq/shield/plugin"
 	"github.com/shieldhq/shield/wasmhost"
 )
 
@@ -95,28 +97,6 @@ func Module(t testing.TB, name string) string {
 	return path
 }
 
-// Executable builds plugins-wasm/NAME natively, once for the test binary, and
-// returns its path.
-func Executable(t testing.TB, name string) string {
-	t.Helper()
-	f, _ := modules.LoadOrStore("native "+name, sync.OnceValues(func() (string, error) {
-		dir, err := folder()
-		if err != nil {
-			return "", err
-		}
-		out := filepath.Join(dir, "native-"+name)
-		if err := os.MkdirAll(out, 0o700); err != nil {
-			return "", err
-		}
-		return filepath.Join(out, name), build(out, nil, "", "./plugins-wasm/"+name)
-	}))
-	path, err := f.(func() (string, error))()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
 // A System is a running daemon with the command line that talks to it.
 type System struct {
 	t    testing.TB
@@ -134,19 +114,8 @@ func Start(t testing.TB, flags ...string) *System {
 	t.Helper()
 	s := &System{t: t, bin: Programs(t), Dir: t.TempDir()}
 	s.data = filepath.Join(t.TempDir(), "data")
-	s.Restart(append([]string{"--cache", Cache(t)}, flags...)...)
+	s.Restart(append([]string{"--cache", filepath.Join(s.bin, "cache")}, flags...)...)
 	return s
-}
-
-// Cache is a folder for what modules are compiled to, which serves all tests
-// of the binary: large ones take seconds.
-func Cache(t testing.TB) string {
-	t.Helper()
-	dir, err := folder()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return filepath.Join(dir, "cache")
 }
 
 var listening = regexp.MustCompile(`(?m)^listening on (http://\S+)$`)
@@ -317,15 +286,60 @@ func (s *System) Restore(archive, to string) {
 	s.Run(args...)
 }
 
-// HostOptions are those of a sandbox within a test: modules are compiled by
-// shieldd, since the race detector would make that ten times slower, and what
-// they were compiled to serves all tests of the binary.
-func HostOptions() *wasmhost.Options {
+var sandboxes sync.Map // name → func() (plugin.Opener, error)
+
+// Sandboxed returns plugins-wasm/NAME as a module in a sandbox, granted what it
+// asks for, once for the test binary.
+func Sandboxed(t testing.TB, name string) plugin.Opener {
+	t.Helper()
+	path := Module(t, name)
+	f, _ := sandboxes.LoadOrStore(name, sync.OnceValues(func() (plugin.Opener, error) { return sandboxed(path) }))
+	o, err := f.(func() (plugin.Opener, error))()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+// Both runs a test of plugins-wasm/NAME natively and in the sandbox.
+func Both(t *testing.T, name string, native plugin.Opener, f func(t *testing.T, o plugin.Opener)) {
+	t.Helper()
+	t.Run("native", func(t *testing.T) { f(t, native) })
+	t.Run("sandbox", func(t *testing.T) { f(t, Sandboxed(t, name)) })
+}
+
+// sandboxed has shieldd compile the module, since the race detector would make
+// that ten times slower.
+func sandboxed(path string) (plugin.Opener, error) {
+	module, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
 	dir, err := compiler()
 	if err != nil {
-		return nil // the test that needs the programs will say why
+		return nil, err
 	}
-	return &wasmhost.Options{CacheDir: filepath.Join(dir, "cache"), Program: filepath.Join(dir, "shieldd"), CompileApart: true}
+	// Neither ends with the test: others use them, too.
+	ctx := context.Background()
+	host, err := wasmhost.New(ctx, &wasmhost.Options{
+		CacheDir: filepath.Join(dir, "cache"), Program: filepath.Join(dir, "shieldd"), CompileApart: true,
+	})
+	if err != nil {
+		return nil, err
+	}
+	o, err := host.Open(ctx, module, plugin.Grant{})
+	if err != nil {
+		return nil, err
+	}
+	info, err := o.Info(ctx)
+	if err != nil {
+		return nil, err
+	}
+	wanted, err := plugin.ParseCapabilities(info.Capabilities)
+	if err != nil {
+		return nil, err
+	}
+	return host.Open(ctx, module, plugin.GrantFor(wanted))
 }
 
 // compiler is a folder with a shieldd that says of itself that it has the same

@@ -110,9 +110,6 @@ type config struct {
 func decode(e shield.Endpoint) (config, error) {
 	info := about()
 	var c config
-	e, err := info.Resolve(plugin.RoleStore, e)
-	if err != nil {
-		return c, err
-	}
-	return c, e.Decode(&c)
+	err := info.Decode(plugin.RoleStore, e, &c)
+	return c, err
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/shieldhq/shield"
 	"github.com/shieldhq/shield/internal/faultproxy"
+	"github.com/shieldhq/shield/internal/shieldtest"
 	"github.com/shieldhq/shield/plugin"
 	"github.com/shieldhq/shield/plugin/plugintest"
 	"github.com/shieldhq/shield/plugins-wasm/azure/azure"
@@ -75,7 +76,7 @@ func testSizes(t *testing.T, s *server) {
 }
 
 func testSandbox(t *testing.T, s *server) {
-	o := resttest.Sandboxed(t, "azure")
+	o := shieldtest.Sandboxed(t, "azure")
 	t.Run("conformance", func(t *testing.T) {
 		t.Parallel()
 		plugintest.Run(t, o, plugintest.Config{StoreEndpoint: s.endpoint(t, s.origin(), s.container(t))})

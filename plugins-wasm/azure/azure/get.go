@@ -32,7 +32,7 @@ func (s *store) Get(ctx context.Context, key string) (io.ReadCloser, error) {
 		return nil, shield.Errorf(shield.NotFound, op, "key %q is not in %s", key, s.account.base)
 	}
 	if err != nil {
-		return nil, withOp(op, err)
+		return nil, rest.WithOp(op, err)
 	}
 	if x.Length < 0 {
 		_ = x.Close()

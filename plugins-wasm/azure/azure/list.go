@@ -53,7 +53,7 @@ func (s *store) ListAll(ctx context.Context, prefix string, yield func(plugin.Ob
 	for {
 		p, err := s.page(ctx, query)
 		if err != nil {
-			return withOp(op, err)
+			return rest.WithOp(op, err)
 		}
 		for _, b := range p.Blobs.Blob {
 			key, ok := strings.CutPrefix(b.Name, s.prefix)

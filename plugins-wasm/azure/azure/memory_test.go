@@ -9,8 +9,8 @@ import (
 	"testing"
 
 	"github.com/shieldhq/shield"
+	"github.com/shieldhq/shield/internal/shieldtest"
 	"github.com/shieldhq/shield/plugin/plugintest"
-	"github.com/shieldhq/shield/plugins-wasm/internal/resttest"
 )
 
 // discard acknowledges blobs and keeps only how large they are.
@@ -50,7 +50,7 @@ func TestMemory(t *testing.T) {
 	s := httptest.NewServer(&discard{})
 	t.Cleanup(s.Close)
 	e := shield.Endpoint(`{"account":"acct","container":"backups","endpoint":"` + s.URL + `","key":"` + goodKey + `"}`)
-	st, err := resttest.Sandboxed(t, "azure").OpenStore(t.Context(), e, func(line string) { t.Log(line) })
+	st, err := shieldtest.Sandboxed(t, "azure").OpenStore(t.Context(), e, func(line string) { t.Log(line) })
 	if err != nil {
 		t.Fatal(err)
 	}

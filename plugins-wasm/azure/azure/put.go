@@ -38,7 +38,7 @@ func (s *store) PutUntil(ctx context.Context, key string, r io.Reader, until tim
 		if u.inputErr != nil {
 			return plugin.Stored{}, u.inputErr
 		}
-		return plugin.Stored{}, withOp(op, err)
+		return plugin.Stored{}, rest.WithOp(op, err)
 	}
 	return plugin.Stored{Key: key, Size: u.size}, nil
 }

@@ -22,15 +22,15 @@ func (s *store) Delete(ctx context.Context, key string) error {
 	object := s.prefix + key
 	p, err := s.properties(ctx, object)
 	if err != nil {
-		return withOp(op, err)
+		return rest.WithOp(op, err)
 	}
 	if p == nil {
-		return withOp(op, s.deleteBlocks(ctx, object))
+		return rest.WithOp(op, s.deleteBlocks(ctx, object))
 	}
 	if err := s.kept(object, p, time.Now()); err != nil {
-		return withOp(op, err)
+		return rest.WithOp(op, err)
 	}
-	return withOp(op, s.erase(ctx, object, p))
+	return rest.WithOp(op, s.erase(ctx, object, p))
 }
 
 // kept returns Locked if a blob's own policy keeps it: with versions, deleting

@@ -109,6 +109,3 @@ func (s *store) properties(ctx context.Context, object string) (http.Header, err
 	}
 	return nil, nil
 }
-
-// withOp names the operation in an error of ours.
-func withOp(op string, err error) error { return rest.WithOp(op, err) }

@@ -14,5 +14,5 @@ func (s *store) Test(ctx context.Context) error {
 		Read:   "the permission r (read)",
 		Delete: "the permission d (delete)",
 	}
-	return withOp("azure.test", rest.Try(ctx, s, needs, s.log))
+	return rest.WithOp("azure.test", rest.Try(ctx, s, needs, s.log))
 }

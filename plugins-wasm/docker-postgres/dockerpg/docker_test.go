@@ -4,7 +4,6 @@ package dockerpg_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -13,7 +12,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -23,7 +21,6 @@ import (
 	"github.com/shieldhq/shield/plugin"
 	"github.com/shieldhq/shield/plugin/plugintest"
 	"github.com/shieldhq/shield/plugins-wasm/docker-postgres/dockerpg"
-	"github.com/shieldhq/shield/wasmhost"
 )
 
 func TestMain(m *testing.M) { shieldtest.Main(m) }
@@ -39,31 +36,6 @@ func endpoint(t testing.TB, d *testserver.Docker, more fields) shield.Endpoint {
 		t.Fatal(err)
 	}
 	return b
-}
-
-var opened = sync.OnceValues(func() (*wasmhost.Host, error) {
-	return wasmhost.New(context.Background(), shieldtest.HostOptions())
-})
-
-func sandboxed(t testing.TB) plugin.Opener {
-	t.Helper()
-	code, err := os.ReadFile(shieldtest.Module(t, "docker-postgres"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	host, err := opened()
-	if err != nil {
-		t.Fatal(err)
-	}
-	wanted, err := plugin.ParseCapabilities(dockerpg.Plugin().About.Capabilities)
-	if err != nil {
-		t.Fatal(err)
-	}
-	o, err := host.Open(t.Context(), code, plugin.GrantFor(wanted))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return o
 }
 
 func open(t testing.TB, o plugin.Opener, e shield.Endpoint) plugin.Target {
@@ -151,7 +123,7 @@ func TestDocker(t *testing.T) {
 	two(t, d)
 	t.Run("conformance", func(t *testing.T) { conformance(t, d) })
 	want, made := content(d), settings(d)
-	for name, o := range map[string]plugin.Opener{"native": dockerpg.Plugin(), "sandbox": sandboxed(t)} {
+	for name, o := range map[string]plugin.Opener{"native": dockerpg.Plugin(), "sandbox": shieldtest.Sandboxed(t, "docker-postgres")} {
 		t.Run(name, func(t *testing.T) {
 			e := endpoint(t, d, nil)
 			if err := open(t, o, e).(plugin.Tester).Test(t.Context()); err != nil {
@@ -181,7 +153,7 @@ func TestDocker(t *testing.T) {
 }
 
 func conformance(t *testing.T, d *testserver.Docker) {
-	plugintest.Run(t, sandboxed(t), plugintest.Config{
+	plugintest.Run(t, shieldtest.Sandboxed(t, "docker-postgres"), plugintest.Config{
 		TargetEndpoint: endpoint(t, d, fields{"container": "db2.x"}),
 		Equal: func(a, b []byte) error {
 			// The restriction's key differs, and the members are padded alike.

@@ -28,12 +28,8 @@ var (
 
 func openTarget(e shield.Endpoint, log plugin.Log) (plugin.Target, error) {
 	info := about()
-	resolved, err := info.Resolve(plugin.RoleTarget, e)
-	if err != nil {
-		return nil, err
-	}
 	t := &target{log: log}
-	if err := resolved.Decode(&t.config); err != nil {
+	if err := info.Decode(plugin.RoleTarget, e, &t.config); err != nil {
 		return nil, err
 	}
 	t.bad = t.check()

@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"path"
+
+	"github.com/shieldhq/shield/plugins-wasm/internal/stream"
 )
 
 // A disk is the folder of a store. Its names are paths below, with slashes,
@@ -44,7 +46,7 @@ type blobFile interface {
 
 // An absorber is a blobFile that takes all of a stream better than in pieces.
 type absorber interface {
-	absorb(r *ctxReader) (int64, error)
+	absorb(r *stream.Reader) (int64, error)
 }
 
 // rootDisk is a disk on os.Root.

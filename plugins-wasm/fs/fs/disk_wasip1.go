@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/shieldhq/shield/plugin/pdk"
+	"github.com/shieldhq/shield/plugins-wasm/internal/stream"
 )
 
 // servedDisk is a disk on the host's file service. Blobs themselves never
@@ -281,12 +282,12 @@ func (b *servedBlob) writeback(int64, int64) {}
 func (b *servedBlob) readAhead() { _ = b.Sequential() }
 
 // absorb has the host write the blob.
-func (b *servedBlob) absorb(r *ctxReader) (int64, error) {
+func (b *servedBlob) absorb(r *stream.Reader) (int64, error) {
 	_ = b.WillWrite()
-	if err := r.done(); err != nil {
+	if err := r.Done(); err != nil {
 		return 0, err
 	}
-	n, err := pdk.Copy(b.File, r.r)
+	n, err := pdk.Copy(b.File, r.R)
 	if err != nil {
 		err = worded(err)
 	}

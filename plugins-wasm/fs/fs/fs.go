@@ -88,9 +88,6 @@ type config struct {
 func decode(r plugin.Role, e shield.Endpoint) (config, error) {
 	info := about()
 	var c config
-	e, err := info.Resolve(r, e)
-	if err != nil {
-		return c, err
-	}
-	return c, e.Decode(&c)
+	err := info.Decode(r, e, &c)
+	return c, err
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/shieldhq/shield"
 	"github.com/shieldhq/shield/plugin"
+	"github.com/shieldhq/shield/plugins-wasm/internal/stream"
 )
 
 const blobBuffer = 1 << 20
@@ -27,13 +28,13 @@ func (s *store) Put(ctx context.Context, key string, r io.Reader) (plugin.Stored
 	}
 	defer root.Close()
 	p := &put{store: s, root: root, key: key, temp: partial(key)}
-	in := &ctxReader{ctx: ctx, r: r}
+	in := &stream.Reader{Ctx: ctx, R: r}
 	size, err := p.run(in)
 	switch {
 	case err == nil:
 		return plugin.Stored{Key: key, Size: size}, nil
-	case in.err != nil:
-		return plugin.Stored{}, in.err
+	case in.Err != nil:
+		return plugin.Stored{}, in.Err
 	case errors.As(err, new(*shield.Error)):
 		return plugin.Stored{}, err
 	}
@@ -51,7 +52,7 @@ type put struct {
 }
 
 // run leaves nothing behind if it fails.
-func (p *put) run(r *ctxReader) (size int64, err error) {
+func (p *put) run(r *stream.Reader) (size int64, err error) {
 	defer func() {
 		if err != nil {
 			prune(p.root, p.made)
@@ -68,7 +69,7 @@ func (p *put) run(r *ctxReader) (size int64, err error) {
 	defer f.Close()
 	if size, err = p.fill(f, r); err == nil {
 		// An end that comes after the cancellation may be no end at all.
-		err = r.done()
+		err = r.Done()
 	}
 	if err == nil {
 		err = p.publish()
@@ -198,7 +199,7 @@ func (p *put) clear() error {
 
 // fill writes the blob and waits for the disk, once. It returns how much the
 // file system says that it holds.
-func (p *put) fill(f blobFile, r *ctxReader) (int64, error) {
+func (p *put) fill(f blobFile, r *stream.Reader) (int64, error) {
 	if err := p.write(f, r); err != nil {
 		return 0, err
 	}
@@ -215,7 +216,7 @@ func (p *put) fill(f blobFile, r *ctxReader) (int64, error) {
 	return info.Size(), nil
 }
 
-func (p *put) write(f blobFile, r *ctxReader) (err error) {
+func (p *put) write(f blobFile, r *stream.Reader) (err error) {
 	if to, ok := f.(absorber); ok {
 		p.written, err = to.absorb(r)
 		return err

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/shieldhq/shield"
+	"github.com/shieldhq/shield/plugins-wasm/internal/stream"
 )
 
 // Restore puts the files of a tar stream into the base directory, which it
@@ -23,11 +24,11 @@ func (t *target) Restore(ctx context.Context, src io.Reader) error {
 		return baseError(shield.TargetFailed, op, t.BaseDir, err)
 	}
 	defer base.release()
-	in := &ctxReader{ctx: ctx, r: src}
+	in := &stream.Reader{Ctx: ctx, R: src}
 	r := newRestore(base, in, t)
 	err = r.run()
-	if in.err != nil {
-		return in.err
+	if in.Err != nil {
+		return in.Err
 	}
 	if err != nil {
 		return shield.Errorf(shield.Corrupt, op, "%w", err)

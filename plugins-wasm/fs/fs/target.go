@@ -2,8 +2,6 @@ package fs
 
 import (
 	"context"
-	"errors"
-	"io"
 
 	"github.com/shieldhq/shield"
 	"github.com/shieldhq/shield/plugin"
@@ -59,31 +57,4 @@ func (t *target) Test(context.Context) error {
 		return baseError(shield.TargetFailed, op, t.BaseDir, err)
 	}
 	return nil
-}
-
-// ctxReader gives the context's error as soon as there is one, and remembers
-// the reader's own.
-type ctxReader struct {
-	ctx context.Context
-	r   io.Reader
-	err error // of r, other than io.EOF
-}
-
-// done returns the context's error, if it has one.
-func (c *ctxReader) done() error {
-	if c.ctx.Err() != nil && c.err == nil {
-		c.err = context.Cause(c.ctx)
-	}
-	return c.err
-}
-
-func (c *ctxReader) Read(p []byte) (int, error) {
-	if err := c.done(); err != nil {
-		return 0, err
-	}
-	n, err := c.r.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) {
-		c.err = err
-	}
-	return n, err
 }

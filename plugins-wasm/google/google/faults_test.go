@@ -12,6 +12,7 @@ import (
 
 	"github.com/shieldhq/shield"
 	"github.com/shieldhq/shield/internal/faultproxy"
+	"github.com/shieldhq/shield/internal/shieldtest"
 	"github.com/shieldhq/shield/internal/storefault"
 	"github.com/shieldhq/shield/plugin"
 	"github.com/shieldhq/shield/plugin/plugintest"
@@ -195,7 +196,7 @@ func TestNoToken(t *testing.T) {
 
 func TestSandbox(t *testing.T) {
 	t.Parallel()
-	o := resttest.Sandboxed(t, "google")
+	o := shieldtest.Sandboxed(t, "google")
 	t.Run("conformance", func(t *testing.T) {
 		t.Parallel()
 		s, g := newService(t), emulator(t)
@@ -223,7 +224,7 @@ func TestLockedStory(t *testing.T) {
 func TestSessionOfStoppedGuest(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
-	st, err := resttest.Sandboxed(t, "google").OpenStore(t.Context(), s.endpoint(t, s.URL), func(string) {})
+	st, err := shieldtest.Sandboxed(t, "google").OpenStore(t.Context(), s.endpoint(t, s.URL), func(string) {})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -100,11 +100,8 @@ type config struct {
 func decode(e shield.Endpoint) (config, error) {
 	info := about()
 	var c config
-	e, err := info.Resolve(plugin.RoleStore, e)
-	if err != nil {
-		return c, err
-	}
-	return c, e.Decode(&c)
+	err := info.Decode(plugin.RoleStore, e, &c)
+	return c, err
 }
 
 func invalid(field, format string, args ...any) error {

@@ -12,8 +12,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/shieldhq/shield/internal/shieldtest"
 	"github.com/shieldhq/shield/plugin/plugintest"
-	"github.com/shieldhq/shield/plugins-wasm/internal/resttest"
 )
 
 // discard acknowledges resumable uploads and keeps only how large they are and
@@ -60,7 +60,7 @@ func TestMemory(t *testing.T) {
 	t.Parallel()
 	tokens, s := newService(t), httptest.NewServer(&discard{})
 	t.Cleanup(s.Close)
-	st, err := resttest.Sandboxed(t, "google").OpenStore(t.Context(), tokens.endpoint(t, s.URL), func(line string) { t.Log(line) })
+	st, err := shieldtest.Sandboxed(t, "google").OpenStore(t.Context(), tokens.endpoint(t, s.URL), func(line string) { t.Log(line) })
 	if err != nil {
 		t.Fatal(err)
 	}

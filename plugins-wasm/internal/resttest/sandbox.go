@@ -1,64 +1,17 @@
 package resttest
 
 import (
-	"context"
 	"encoding/json"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/shieldhq/shield"
 	"github.com/shieldhq/shield/internal/shieldtest"
 	"github.com/shieldhq/shield/internal/treecmp"
-	"github.com/shieldhq/shield/plugin"
-	"github.com/shieldhq/shield/wasmhost"
 )
-
-var sandboxes sync.Map // name → func() (plugin.Opener, error)
-
-// Sandboxed returns the module of a plugin, granted what it asks for.
-func Sandboxed(t testing.TB, name string) plugin.Opener {
-	t.Helper()
-	module := shieldtest.Module(t, name)
-	program := filepath.Join(shieldtest.Programs(t), "shieldd")
-	f, _ := sandboxes.LoadOrStore(name, sync.OnceValues(func() (plugin.Opener, error) { return sandbox(module, program) }))
-	o, err := f.(func() (plugin.Opener, error))()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return o
-}
-
-// sandbox has the module compiled by a program without the race detector,
-// which would make that take minutes.
-func sandbox(module, program string) (plugin.Opener, error) {
-	b, err := os.ReadFile(module)
-	if err != nil {
-		return nil, err
-	}
-	// Neither ends with the test: others use them, too.
-	ctx := context.Background()
-	host, err := wasmhost.New(ctx, shieldtest.HostOptions())
-	if err != nil {
-		return nil, err
-	}
-	o, err := host.Open(ctx, b, plugin.Grant{})
-	if err != nil {
-		return nil, err
-	}
-	info, err := o.Info(ctx)
-	if err != nil {
-		return nil, err
-	}
-	wanted, err := plugin.ParseCapabilities(info.Capabilities)
-	if err != nil {
-		return nil, err
-	}
-	return host.Open(ctx, b, plugin.GrantFor(wanted))
-}
 
 // Story backs up a tree into a store and brings it back, checks the store and
 // deletes the archive, with the daemon, the command line and the plugin's

@@ -126,11 +126,7 @@ func open(e shield.Endpoint, log plugin.Log) (plugin.Target, error) {
 	t := &target{log: log}
 	t.keys = newKeys()
 	info := Plugin().About
-	resolved, err := info.Resolve(plugin.RoleTarget, e)
-	if err != nil {
-		return nil, err
-	}
-	if err := resolved.Decode(&t.endpoint); err != nil {
+	if err := info.Decode(plugin.RoleTarget, e, &t.endpoint); err != nil {
 		return nil, err
 	}
 	if err := t.check(); err != nil {

@@ -113,11 +113,8 @@ var refused = []string{
 func open(e shield.Endpoint, log plugin.Log) (plugin.Target, error) {
 	t := &target{log: log}
 	info := Plugin().About
-	resolved, err := info.Resolve(plugin.RoleTarget, e)
+	err := info.Decode(plugin.RoleTarget, e, &t.endpoint)
 	if err != nil {
-		return nil, err
-	}
-	if err := resolved.Decode(&t.endpoint); err != nil {
 		return nil, err
 	}
 	if err := t.Connection.Validate(); err != nil {

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/shieldhq/shield"
+	"github.com/shieldhq/shield/internal/shieldtest"
 	"github.com/shieldhq/shield/internal/testserver"
 	"github.com/shieldhq/shield/plugin"
 )
@@ -89,14 +90,13 @@ func TestCluster(t *testing.T) {
 	})
 }
 
-// probe returns what a target has and what its archive says, where the
-// carrier can ask.
+// probe returns what a target has and what its archive says.
 func probe(t testing.TB, target plugin.Target, b []byte) (have, archive plugin.Probe) {
 	t.Helper()
 	p, ok := target.(plugin.Prober)
 	i, ok2 := target.(plugin.Inspector)
 	if !ok || !ok2 {
-		t.Skip("the carrier does not probe")
+		t.Fatal("the carrier does not probe")
 	}
 	have, err := p.Probe(t.Context())
 	if err != nil {
@@ -113,8 +113,8 @@ func probe(t testing.TB, target plugin.Target, b []byte) (have, archive plugin.P
 func TestSeveral(t *testing.T) {
 	p, q := testserver.StartPostgres(t), testserver.StartPostgres(t)
 	varied(p)
-	b := mustBackup(t, sandboxed(t), endpoint(t, p, fields{"pg_database": `app, "Ünïcode db"`}))
-	if err := restore(t, sandboxed(t), endpoint(t, q, nil), b); err != nil {
+	b := mustBackup(t, shieldtest.Sandboxed(t, "postgres"), endpoint(t, p, fields{"pg_database": `app, "Ünïcode db"`}))
+	if err := restore(t, shieldtest.Sandboxed(t, "postgres"), endpoint(t, q, nil), b); err != nil {
 		t.Fatal(err)
 	}
 	if got := q.SQL("postgres", "SELECT string_agg(datname, ',' ORDER BY datname) FROM pg_database"); got != "app,postgres,template0,template1,Ünïcode db" {
@@ -123,9 +123,9 @@ func TestSeveral(t *testing.T) {
 	if q.DumpOne("app") != p.DumpOne("app") {
 		t.Error("app differs")
 	}
-	err := restore(t, sandboxed(t), endpoint(t, q, fields{"pg_existing": "fail"}), b)
+	err := restore(t, shieldtest.Sandboxed(t, "postgres"), endpoint(t, q, fields{"pg_existing": "fail"}), b)
 	wantError(t, err, shield.Conflict, "app", "exists")
-	if err := restore(t, sandboxed(t), endpoint(t, q, fields{"pg_database": "one"}), b); shield.CodeOf(err) != shield.Invalid {
+	if err := restore(t, shieldtest.Sandboxed(t, "postgres"), endpoint(t, q, fields{"pg_database": "one"}), b); shield.CodeOf(err) != shield.Invalid {
 		t.Error(err)
 	}
 }

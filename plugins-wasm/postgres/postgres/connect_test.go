@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/shieldhq/shield"
+	"github.com/shieldhq/shield/internal/shieldtest"
 	"github.com/shieldhq/shield/internal/testserver"
 	"github.com/shieldhq/shield/plugin"
 )
@@ -133,7 +134,7 @@ func TestReplica(t *testing.T) {
 		t.Fatalf("%v: %s", err, out)
 	}
 	standby := testserver.StartPostgresIn(t, data)
-	o := sandboxed(t)
+	o := shieldtest.Sandboxed(t, "postgres")
 	// Nobody listens on the port of the primary: only the standby can answer.
 	e := endpoint(t, p, fields{"pg_port": testserver.Port(t), "pg_database": "app", "pg_read_replica_host": "127.0.0.1", "pg_read_replica_port": standby.Port})
 	b := mustBackup(t, o, e)

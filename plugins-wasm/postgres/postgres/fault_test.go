@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/shieldhq/shield"
+	"github.com/shieldhq/shield/internal/shieldtest"
 	"github.com/shieldhq/shield/internal/testserver"
 	"github.com/shieldhq/shield/plugin"
 )
@@ -48,7 +49,7 @@ func TestFaultsOfTools(t *testing.T) {
 			for k, v := range c.more {
 				more[k] = v
 			}
-			_, err := backup(t, sandboxed(t), endpoint(t, p, more))
+			_, err := backup(t, shieldtest.Sandboxed(t, "postgres"), endpoint(t, p, more))
 			wantError(t, err, c.code, c.text)
 		})
 	}
@@ -113,8 +114,8 @@ SELECT lo_unlink(4242); CREATE TABLE hidden AS SELECT 1 n`)
 		})
 	})
 	p.SQL("postgres", "GRANT pg_read_all_data TO reader")
-	mustBackup(t, sandboxed(t), endpoint(t, p, reader))
-	target, _ := open(t, sandboxed(t), endpoint(t, p, reader))
+	mustBackup(t, shieldtest.Sandboxed(t, "postgres"), endpoint(t, p, reader))
+	target, _ := open(t, shieldtest.Sandboxed(t, "postgres"), endpoint(t, p, reader))
 	if err := target.(plugin.Tester).Test(t.Context()); err != nil {
 		t.Error(err)
 	}
@@ -307,7 +308,7 @@ func TestSameNames(t *testing.T) {
 func TestRestoreVersions(t *testing.T) {
 	p := testserver.StartPostgres(t)
 	small(p, "app")
-	o := sandboxed(t)
+	o := shieldtest.Sandboxed(t, "postgres")
 	e := endpoint(t, p, fields{"pg_database": "app"})
 	b := mustBackup(t, o, e)
 	newer := bytes.Replace(b, []byte("15.18"), []byte("18.18"), 1) // the server's; the program's is the second

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/shieldhq/shield"
+	"github.com/shieldhq/shield/internal/shieldtest"
 	"github.com/shieldhq/shield/internal/testserver"
 	"github.com/shieldhq/shield/plugin"
 )
@@ -58,7 +59,7 @@ func TestFiles(t *testing.T) {
 // a restore.
 func TestFilesDamaged(t *testing.T) {
 	p := testserver.StartPostgres(t)
-	o := sandboxed(t)
+	o := shieldtest.Sandboxed(t, "postgres")
 	b := mustBackup(t, o, endpoint(t, p, fields{"method": "physical"}))
 	damaged := []byte(strings.Replace(string(b), "# PostgreSQL Client Authentication Configuration File", "# PostgreSQL Client Authentication Configuration FILE", 1))
 	e := func() shield.Endpoint {
@@ -81,12 +82,12 @@ func TestFilesRights(t *testing.T) {
 	p := testserver.StartPostgres(t)
 	p.SQL("postgres", "CREATE ROLE reader LOGIN PASSWORD 'pw'")
 	e := endpoint(t, p, fields{"method": "physical", "pg_user": "reader", "pg_password": "pw"})
-	_, err := backup(t, sandboxed(t), e)
+	_, err := backup(t, shieldtest.Sandboxed(t, "postgres"), e)
 	wantError(t, err, shield.Forbidden, `ALTER ROLE "reader" REPLICATION`)
-	target, _ := open(t, sandboxed(t), e)
+	target, _ := open(t, shieldtest.Sandboxed(t, "postgres"), e)
 	wantError(t, target.(plugin.Tester).Test(t.Context()), shield.Forbidden, "REPLICATION")
 	p.SQL("postgres", "CREATE TABLESPACE far LOCATION '"+space(t)+"'")
-	_, err = backup(t, sandboxed(t), endpoint(t, p, fields{"method": "physical"}))
+	_, err = backup(t, shieldtest.Sandboxed(t, "postgres"), endpoint(t, p, fields{"method": "physical"}))
 	wantError(t, err, shield.TargetFailed, "single tablespace")
 }
 

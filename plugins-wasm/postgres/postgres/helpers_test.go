@@ -4,7 +4,6 @@ package postgres_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -19,48 +18,14 @@ import (
 	"github.com/shieldhq/shield/internal/testserver"
 	"github.com/shieldhq/shield/plugin"
 	"github.com/shieldhq/shield/plugins-wasm/postgres/postgres"
-	"github.com/shieldhq/shield/wasmhost"
 )
 
 func TestMain(m *testing.M) { shieldtest.Main(m) }
 
-// sandboxed returns the module of the plugin, granted what it asks for.
-func sandboxed(t testing.TB) plugin.Opener {
-	t.Helper()
-	o, err := module(shieldtest.Module(t, "postgres"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return o
-}
-
-var modules sync.Map
-
-func module(path string) (plugin.Opener, error) {
-	f, _ := modules.LoadOrStore(path, sync.OnceValues(func() (plugin.Opener, error) {
-		code, err := os.ReadFile(path)
-		if err != nil {
-			return nil, err
-		}
-		host, err := wasmhost.New(context.Background(), shieldtest.HostOptions())
-		if err != nil {
-			return nil, err
-		}
-		info := postgres.Plugin().About
-		wanted, err := plugin.ParseCapabilities(info.Capabilities)
-		if err != nil {
-			return nil, err
-		}
-		return host.Open(context.Background(), code, plugin.GrantFor(wanted))
-	}))
-	return f.(func() (plugin.Opener, error))()
-}
-
 // both runs a test natively and in the sandbox.
 func both(t *testing.T, f func(t *testing.T, o plugin.Opener)) {
 	t.Helper()
-	t.Run("native", func(t *testing.T) { f(t, postgres.Plugin()) })
-	t.Run("sandbox", func(t *testing.T) { f(t, sandboxed(t)) })
+	shieldtest.Both(t, "postgres", postgres.Plugin(), f)
 }
 
 type fields map[string]any

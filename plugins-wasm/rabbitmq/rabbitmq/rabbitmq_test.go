@@ -4,7 +4,6 @@ package rabbitmq_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,7 +17,6 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -30,7 +28,6 @@ import (
 	"github.com/shieldhq/shield/plugin"
 	"github.com/shieldhq/shield/plugin/plugintest"
 	"github.com/shieldhq/shield/plugins-wasm/rabbitmq/rabbitmq"
-	"github.com/shieldhq/shield/wasmhost"
 )
 
 func TestMain(m *testing.M) { shieldtest.Main(m) }
@@ -98,39 +95,10 @@ func endpoint(b *testserver.RabbitMQ, more ...string) shield.Endpoint {
 	return e
 }
 
-var host = sync.OnceValues(func() (*wasmhost.Host, error) {
-	return wasmhost.New(context.Background(), shieldtest.HostOptions())
-})
-
-// inSandbox is the module, granted what it asks for.
-func inSandbox(t testing.TB) plugin.Opener {
-	t.Helper()
-	h, err := host()
-	if err != nil {
-		t.Fatal(err)
-	}
-	module, err := os.ReadFile(shieldtest.Module(t, "rabbitmq"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	info, err := rabbitmq.Plugin().Info(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	wanted, err := plugin.ParseCapabilities(info.Capabilities)
-	if err != nil {
-		t.Fatal(err)
-	}
-	o, err := h.Open(t.Context(), module, plugin.GrantFor(wanted))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return o
-}
-
+// each runs a test natively and in the sandbox.
 func each(t *testing.T, f func(t *testing.T, o plugin.Opener)) {
-	t.Run("native", func(t *testing.T) { f(t, rabbitmq.Plugin()) })
-	t.Run("sandbox", func(t *testing.T) { f(t, inSandbox(t)) })
+	t.Helper()
+	shieldtest.Both(t, "rabbitmq", rabbitmq.Plugin(), f)
 }
 
 func openTarget(t testing.TB, o plugin.Opener, e shield.Endpoint) plugin.Target {

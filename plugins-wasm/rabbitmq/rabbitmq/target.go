@@ -15,6 +15,7 @@ import (
 
 	"github.com/shieldhq/shield"
 	"github.com/shieldhq/shield/plugin"
+	"github.com/shieldhq/shield/plugins-wasm/internal/stream"
 )
 
 // target is one broker.
@@ -237,15 +238,15 @@ func (a *archive) end(n int64) error {
 
 // Inspect reads an archive.
 func (t *target) Inspect(ctx context.Context, r io.Reader) (plugin.Probe, error) {
-	in := &ctxReader{ctx: ctx, r: r}
+	in := &stream.Reader{Ctx: ctx, R: r}
 	a, err := openArchive(in)
 	var p plugin.Probe
 	if err == nil {
 		p.Counts, p.Versions = a.definitions.counts(), map[string]string{"server": "RabbitMQ " + a.definitions.version}
 		err = a.each(func(*message) error { p.Counts["messages"]++; return nil })
 	}
-	if in.err != nil {
-		return p, in.err
+	if in.Err != nil {
+		return p, in.Err
 	}
 	if err != nil {
 		return p, damaged("rabbitmq.inspect", err)
@@ -257,35 +258,13 @@ func damaged(op string, err error) error {
 	return shield.Errorf(shield.Corrupt, op, "the stream is not a whole archive of RabbitMQ: %w", err)
 }
 
-// A ctxReader gives the context's error as soon as there is one, and remembers
-// the error of its reader.
-type ctxReader struct {
-	ctx context.Context
-	r   io.Reader
-	err error
-}
-
-func (c *ctxReader) Read(p []byte) (int, error) {
-	if c.ctx.Err() != nil && c.err == nil {
-		c.err = context.Cause(c.ctx)
-	}
-	if c.err != nil {
-		return 0, c.err
-	}
-	n, err := c.r.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) {
-		c.err = err
-	}
-	return n, err
-}
-
 // Restore imports the definitions, compares what is there then, and publishes
 // the messages.
 func (t *target) Restore(ctx context.Context, r io.Reader) error {
-	in := &ctxReader{ctx: ctx, r: r}
+	in := &stream.Reader{Ctx: ctx, R: r}
 	a, err := openArchive(in)
-	if in.err != nil {
-		return in.err
+	if in.Err != nil {
+		return in.Err
 	}
 	if err != nil {
 		return damaged("rabbitmq.restore", err)
@@ -307,8 +286,8 @@ func (t *target) Restore(ctx context.Context, r io.Reader) error {
 		return nil
 	}
 	err = t.publish(ctx, a)
-	if in.err != nil {
-		return in.err
+	if in.Err != nil {
+		return in.Err
 	}
 	return err
 }

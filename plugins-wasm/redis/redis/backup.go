@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"github.com/shieldhq/shield"
-	"github.com/shieldhq/shield/plugins-wasm/redis/rdb"
+	"github.com/shieldhq/shield/plugins-wasm/internal/stream"
 )
 
 // Backup writes an RDB file.
@@ -40,11 +40,11 @@ func (t *target) Backup(ctx context.Context, w io.Writer) error {
 // pass copies an RDB file and follows its structure, so that one that is not
 // whole, or empty though there were keys, is no backup.
 func (t *target) pass(ctx context.Context, w io.Writer, r io.Reader, before int64) error {
-	out := &errWriter{w: w}
-	seen, err := t.follow(io.TeeReader(r, out))
+	out := &stream.Writer{W: w}
+	seen, err := t.walk(ctx, io.TeeReader(r, out), false)
 	switch {
-	case out.err != nil:
-		return out.err
+	case out.Err != nil:
+		return out.Err
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case err != nil:
@@ -57,40 +57,6 @@ func (t *target) pass(ctx context.Context, w io.Writer, r io.Reader, before int6
 		t.log(fmt.Sprintf("warning: a value of %d bytes is too large for a restore over the network; place the file instead", seen.largest))
 	}
 	return nil
-}
-
-func (t *target) follow(r io.Reader) (*census, error) {
-	seen := &census{}
-	d, err := rdb.NewDecoder(r, rdb.Options{})
-	if err != nil {
-		return seen, err
-	}
-	for {
-		it, err := d.Next()
-		if errors.Is(err, rdb.ErrUnknown) {
-			t.log(fmt.Sprintf("of the rest only the end is checked: %v", err))
-			seen.partly = true
-			return seen, d.Rest()
-		}
-		if err != nil || it.Kind == rdb.End {
-			return seen, err
-		}
-		seen.add(&it)
-	}
-}
-
-// An errWriter remembers whether it was the writing that failed.
-type errWriter struct {
-	w   io.Writer
-	err error
-}
-
-func (e *errWriter) Write(p []byte) (int, error) {
-	n, err := e.w.Write(p)
-	if err != nil {
-		e.err = err
-	}
-	return n, err
 }
 
 // replicate asks for a copy of everything, as a replica that has nothing yet,

@@ -12,7 +12,7 @@ import (
 
 	"github.com/shieldhq/shield"
 	"github.com/shieldhq/shield/plugin/pdk"
-	"github.com/shieldhq/shield/plugins-wasm/redis/rdb"
+	"github.com/shieldhq/shield/plugins-wasm/internal/stream"
 )
 
 // A layout is where a server keeps its data.
@@ -180,15 +180,15 @@ func (t *target) write(ctx context.Context, name string, r io.Reader) (*census, 
 		return nil, shield.Errorf(shield.TargetFailed, "redis.restore", "data_dir: %w", err)
 	}
 	defer f.Close()
-	in, out := &errReader{r: r}, &errWriter{w: f}
-	seen, err := t.verify(io.TeeReader(in, out))
+	in, out := &stream.Reader{Ctx: ctx, R: r}, &stream.Writer{W: f}
+	seen, err := t.walk(ctx, io.TeeReader(in, out), true)
 	switch {
-	case in.err != nil:
-		return nil, in.err
+	case in.Err != nil:
+		return nil, in.Err
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
-	case out.err != nil:
-		return nil, shield.Errorf(shield.TargetFailed, "redis.restore", "data_dir: %w", out.err)
+	case out.Err != nil:
+		return nil, shield.Errorf(shield.TargetFailed, "redis.restore", "data_dir: %w", out.Err)
 	case err != nil:
 		return nil, damaged("redis.restore", err)
 	}
@@ -196,24 +196,6 @@ func (t *target) write(ctx context.Context, name string, r io.Reader) (*census, 
 		return nil, shield.Errorf(shield.TargetFailed, "redis.restore", "data_dir: %w", err)
 	}
 	return seen, nil
-}
-
-func (t *target) verify(r io.Reader) (*census, error) {
-	seen := &census{}
-	d, err := rdb.NewDecoder(r, rdb.Options{Verify: true})
-	if err != nil {
-		return seen, err
-	}
-	for {
-		it, err := d.Next()
-		if errors.Is(err, rdb.ErrUnknown) { // the server will tell
-			return seen, d.Rest()
-		}
-		if err != nil || it.Kind == rdb.End {
-			return seen, err
-		}
-		seen.add(&it)
-	}
 }
 
 // swap puts the file in place and restarts the server.

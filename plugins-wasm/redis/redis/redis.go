@@ -128,12 +128,8 @@ func (c *config) check() error {
 
 func open(e shield.Endpoint, log plugin.Log) (plugin.Target, error) {
 	info := about()
-	e, err := info.Resolve(plugin.RoleTarget, e)
-	if err != nil {
-		return nil, err
-	}
 	t := &target{log: log}
-	if err := e.Decode(&t.config); err != nil {
+	if err := info.Decode(plugin.RoleTarget, e, &t.config); err != nil {
 		return nil, err
 	}
 	if t.log == nil {

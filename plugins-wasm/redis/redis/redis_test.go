@@ -4,14 +4,12 @@ package redis_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/shieldhq/shield"
@@ -20,7 +18,6 @@ import (
 	"github.com/shieldhq/shield/plugin"
 	"github.com/shieldhq/shield/plugin/plugintest"
 	"github.com/shieldhq/shield/plugins-wasm/redis/redis"
-	"github.com/shieldhq/shield/wasmhost"
 )
 
 func TestMain(m *testing.M) { shieldtest.Main(m) }
@@ -101,39 +98,10 @@ func endpoint(s *testserver.Redis, more ...string) shield.Endpoint {
 	return e
 }
 
-var sandboxed = sync.OnceValues(func() (*wasmhost.Host, error) {
-	return wasmhost.New(context.Background(), shieldtest.HostOptions())
-})
-
-func inSandbox(t testing.TB) plugin.Opener {
-	t.Helper()
-	host, err := sandboxed()
-	if err != nil {
-		t.Fatal(err)
-	}
-	module, err := os.ReadFile(shieldtest.Module(t, "redis"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	info, err := redis.Plugin().Info(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	wanted, err := plugin.ParseCapabilities(info.Capabilities)
-	if err != nil {
-		t.Fatal(err)
-	}
-	o, err := host.Open(t.Context(), module, plugin.GrantFor(wanted))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return o
-}
-
 // each runs a test natively and in the sandbox.
 func each(t *testing.T, f func(t *testing.T, o plugin.Opener)) {
-	t.Run("native", func(t *testing.T) { f(t, redis.Plugin()) })
-	t.Run("sandbox", func(t *testing.T) { f(t, inSandbox(t)) })
+	t.Helper()
+	shieldtest.Both(t, "redis", redis.Plugin(), f)
 }
 
 func backup(t testing.TB, o plugin.Opener, e shield.Endpoint) ([]byte, error) {

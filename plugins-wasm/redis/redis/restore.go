@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/shieldhq/shield"
+	"github.com/shieldhq/shield/plugins-wasm/internal/stream"
 	"github.com/shieldhq/shield/plugins-wasm/redis/rdb"
 )
 
@@ -31,26 +32,12 @@ func (t *target) Restore(ctx context.Context, r io.Reader) error {
 	if t.Mode == modeLocal {
 		return t.restoreLocal(ctx, c, r)
 	}
-	in := &errReader{r: r}
+	in := &stream.Reader{Ctx: ctx, R: r}
 	err = t.load(ctx, c, in)
-	if in.err != nil {
-		return in.err
+	if in.Err != nil {
+		return in.Err
 	}
 	return t.classify(ctx, err)
-}
-
-// An errReader remembers whether it was the reading that failed.
-type errReader struct {
-	r   io.Reader
-	err error
-}
-
-func (e *errReader) Read(p []byte) (int, error) {
-	n, err := e.r.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) {
-		e.err = err
-	}
-	return n, err
 }
 
 // load sends one RESTORE a key, without waiting for the answers in between.

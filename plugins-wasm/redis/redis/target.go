@@ -158,35 +158,43 @@ func countKeys(space map[string]string) int64 {
 
 // Inspect reads an RDB file to its end and compares its checksum.
 func (t *target) Inspect(ctx context.Context, r io.Reader) (plugin.Probe, error) {
-	d, err := rdb.NewDecoder(r, rdb.Options{Verify: true})
+	seen, err := t.walk(ctx, r, true)
+	if ctx.Err() != nil {
+		return plugin.Probe{}, context.Cause(ctx)
+	}
 	if err != nil {
 		return plugin.Probe{}, damaged("redis.inspect", err)
 	}
-	var c census
+	return seen.probe(), nil
+}
+
+// walk reads an RDB file to its end and counts what it holds. Of what is not
+// known, and of all behind it, only the end is looked at, and the checksum
+// where that is to be verified.
+func (t *target) walk(ctx context.Context, r io.Reader, verify bool) (*census, error) {
+	seen := &census{}
+	d, err := rdb.NewDecoder(r, rdb.Options{Verify: verify})
+	if err != nil {
+		return seen, err
+	}
 	for {
 		it, err := d.Next()
 		if errors.Is(err, rdb.ErrUnknown) {
-			t.log(fmt.Sprintf("only the checksum is looked at further: %v", err))
-			if err := d.Rest(); err != nil {
-				return plugin.Probe{}, damaged("redis.inspect", err)
-			}
-			return c.probe(), nil
+			t.log(fmt.Sprintf("the structure of the rest is not looked at: %v", err))
+			seen.partly = true
+			return seen, d.Rest()
 		}
-		if err != nil {
-			return plugin.Probe{}, damaged("redis.inspect", err)
+		if err == nil {
+			err = ctx.Err()
 		}
-		if ctx.Err() != nil {
-			return plugin.Probe{}, context.Cause(ctx)
+		if err != nil || it.Kind == rdb.End {
+			return seen, err
 		}
-		if it.Kind == rdb.End {
-			return c.probe(), nil
-		}
-		c.add(&it)
+		seen.add(&it)
 	}
 }
 
-// damaged says that a stream is not a whole RDB file, unless the error is that
-// of the stream itself.
+// damaged says that a stream is not a whole RDB file.
 func damaged(op string, err error) error {
 	return shield.Errorf(shield.Corrupt, op, "the stream is not a whole RDB file: %w", err)
 }

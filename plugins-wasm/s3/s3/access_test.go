@@ -51,9 +51,6 @@ func TestMissingPermissions(t *testing.T) {
 // TestInstanceProfile: keys of the machine's role by IMDSv2, with its token.
 func TestInstanceProfile(t *testing.T) {
 	t.Parallel()
-	if quickly(t) {
-		return
-	}
 	s := startMinIO(t)
 	var asked atomic.Int32
 	metadata := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -91,9 +88,6 @@ func TestInstanceProfile(t *testing.T) {
 // TestWebIdentity: keys of a role for a token in a file.
 func TestWebIdentity(t *testing.T) {
 	t.Parallel()
-	if quickly(t) {
-		return
-	}
 	s := startMinIO(t)
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "token"), []byte("the-jwt\n"), 0o600); err != nil {
@@ -126,9 +120,6 @@ func TestWebIdentity(t *testing.T) {
 // TestProxies: by HTTP and by SOCKS5, natively and in the sandbox.
 func TestProxies(t *testing.T) {
 	t.Parallel()
-	if quickly(t) {
-		return
-	}
 	s := startMinIO(t)
 	bucket := s.bucket(t, false)
 	for kind, start := range map[string]func(*testing.T) (net.Addr, *atomic.Int32){"http": connectProxy, "socks5": socksProxy} {

@@ -19,6 +19,7 @@ import (
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
 
+	"github.com/shieldhq/shield/internal/shieldtest"
 	"github.com/shieldhq/shield/plugin"
 	"github.com/shieldhq/shield/plugins-wasm/s3/s3"
 )
@@ -120,7 +121,7 @@ func BenchmarkTransfer(b *testing.B) {
 	get := func(st plugin.Store) func() (io.ReadCloser, error) {
 		return func() (io.ReadCloser, error) { return st.Get(context.Background(), "a") }
 	}
-	native, guest := open(s3.Plugin(nil)), open(sandboxed(b, "s3"))
+	native, guest := open(s3.Plugin(nil)), open(shieldtest.Sandboxed(b, "s3"))
 	for _, c := range []struct {
 		name string
 		run  func() error
@@ -155,16 +156,13 @@ func BenchmarkTransfer(b *testing.B) {
 // is run with the 80 MiB that it asks for.
 func TestMemory(t *testing.T) {
 	t.Parallel()
-	if quickly(t) {
-		return
-	}
 	size := int64(256 << 20)
 	if n, err := strconv.ParseInt(os.Getenv("S3_TEST_GIB"), 10, 64); err == nil {
 		size = n << 30
 	}
 	server := discard(t, size)
 	e := encode(t, fields{"url": server.URL, "bucket": "bench", "access_key_id": "k", "secret_access_key": "s", "skip_ssl_validation": true})
-	st, err := sandboxed(t, "s3").OpenStore(t.Context(), e, nil)
+	st, err := shieldtest.Sandboxed(t, "s3").OpenStore(t.Context(), e, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -71,12 +71,8 @@ const (
 )
 
 func decode(info *plugin.Info, e shield.Endpoint) (*config, error) {
-	e, err := info.Resolve(plugin.RoleStore, e)
-	if err != nil {
-		return nil, err
-	}
 	c := &config{}
-	if err := e.Decode(&c.settings); err != nil {
+	if err := info.Decode(plugin.RoleStore, e, &c.settings); err != nil {
 		return nil, err
 	}
 	for _, step := range []func() error{c.readURL, c.readRegion, c.readKeys, c.readSSE, c.readTransfer, c.readProxy} {

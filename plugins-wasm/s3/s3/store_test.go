@@ -16,6 +16,7 @@ import (
 	"github.com/minio/minio-go/v7"
 
 	"github.com/shieldhq/shield"
+	"github.com/shieldhq/shield/internal/shieldtest"
 	"github.com/shieldhq/shield/plugin"
 	"github.com/shieldhq/shield/plugins-wasm/s3/s3"
 )
@@ -124,12 +125,9 @@ func (f failing) Read([]byte) (int, error) { return 0, f.err }
 // cannot clean up. The host does.
 func TestSandboxStopped(t *testing.T) {
 	t.Parallel()
-	if quickly(t) {
-		return
-	}
 	s := startMinIO(t)
 	bucket := s.bucket(t, false)
-	st, err := sandboxed(t, "s3").OpenStore(t.Context(), s.endpoint(t, bucket, nil), nil)
+	st, err := shieldtest.Sandboxed(t, "s3").OpenStore(t.Context(), s.endpoint(t, bucket, nil), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

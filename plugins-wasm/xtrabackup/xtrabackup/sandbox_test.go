@@ -6,8 +6,6 @@ import (
 	"bytes"
 	"context"
 	"io"
-	"os"
-	"sync"
 	"testing"
 
 	"github.com/shieldhq/shield"
@@ -16,46 +14,12 @@ import (
 	"github.com/shieldhq/shield/plugin"
 	"github.com/shieldhq/shield/plugin/plugintest"
 	"github.com/shieldhq/shield/plugins-wasm/xtrabackup/xtrabackup"
-	"github.com/shieldhq/shield/wasmhost"
 )
-
-// sandboxed returns the module of the plugin, granted what it asks for.
-func sandboxed(t testing.TB) plugin.Opener {
-	t.Helper()
-	path := shieldtest.Module(t, "xtrabackup")
-	o, err := module(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return o
-}
-
-var modules sync.Map // path → func() (plugin.Opener, error)
-
-func module(path string) (plugin.Opener, error) {
-	f, _ := modules.LoadOrStore(path, sync.OnceValues(func() (plugin.Opener, error) {
-		code, err := os.ReadFile(path)
-		if err != nil {
-			return nil, err
-		}
-		host, err := wasmhost.New(context.Background(), shieldtest.HostOptions())
-		if err != nil {
-			return nil, err
-		}
-		wanted, err := plugin.ParseCapabilities(xtrabackup.Plugin().About.Capabilities)
-		if err != nil {
-			return nil, err
-		}
-		return host.Open(context.Background(), code, plugin.GrantFor(wanted))
-	}))
-	return f.(func() (plugin.Opener, error))()
-}
 
 // both runs a test natively and in the sandbox.
 func both(t *testing.T, f func(t *testing.T, o plugin.Opener)) {
 	t.Helper()
-	t.Run("native", func(t *testing.T) { f(t, xtrabackup.Plugin()) })
-	t.Run("sandbox", func(t *testing.T) { f(t, sandboxed(t)) })
+	shieldtest.Both(t, "xtrabackup", xtrabackup.Plugin(), f)
 }
 
 // TestSandbox: a module has no other way to the data folder than its grant.
@@ -64,7 +28,7 @@ func TestSandbox(t *testing.T) {
 	m.SQL(accounts)
 	open := func(e shield.Endpoint) plugin.Target {
 		t.Helper()
-		x, err := sandboxed(t).OpenTarget(t.Context(), e, func(line string) { t.Log(line) })
+		x, err := shieldtest.Sandboxed(t, "xtrabackup").OpenTarget(t.Context(), e, func(line string) { t.Log(line) })
 		if err != nil {
 			t.Fatal(err)
 		}

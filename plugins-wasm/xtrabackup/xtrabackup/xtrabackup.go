@@ -134,11 +134,7 @@ var refused = []string{
 func open(e shield.Endpoint, log plugin.Log) (plugin.Target, error) {
 	t := &target{log: log}
 	info := Plugin().About
-	resolved, err := info.Resolve(plugin.RoleTarget, e)
-	if err != nil {
-		return nil, err
-	}
-	if err := resolved.Decode(&t.endpoint); err != nil {
+	if err := info.Decode(plugin.RoleTarget, e, &t.endpoint); err != nil {
 		return nil, err
 	}
 	if err := t.check(); err != nil {
