@@ -55,6 +55,10 @@ type Config struct {
 	// Plugins are more plugins, compiled in, by name. One with the name of a
 	// bundled plugin takes its place.
 	Plugins map[string]plugin.Opener
+	// Native are plugins that come with the program and run as executables,
+	// by name, like those of internal/nativeplugins in shieldd. Others of the
+	// same name, also in PluginDirs, take their places.
+	Native map[string]plugin.Opener
 	// Timezone is the IANA zone of schedules that name none; empty: UTC.
 	Timezone string
 	// Dev makes every schedule mean every minute, to try things out.

@@ -222,8 +222,8 @@ func (d *Daemon) assemble() {
 }
 
 // Registry returns the bundled plugins as they are compiled in, unless they
-// are to be sandboxed and can be, those of the config, and the executables of
-// the plugin folders.
+// are to be sandboxed and can be, those of the config, the executables of the
+// plugin folders, and those that come with the program.
 func Registry(c *Config) (*plugin.Registry, error) {
 	r := plugin.NewRegistry()
 	modules, err := bundled.Modules()
@@ -242,6 +242,15 @@ func Registry(c *Config) (*plugin.Registry, error) {
 	for _, dir := range c.PluginDirs {
 		if err := registerDir(r, dir); err != nil {
 			return nil, err
+		}
+	}
+	taken := r.Names()
+	for name, o := range c.Native {
+		if err := shield.ValidateName("plugin", name); err != nil {
+			return nil, err
+		}
+		if !slices.Contains(taken, name) {
+			r.Replace(name, o)
 		}
 	}
 	return r, nil

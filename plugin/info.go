@@ -78,6 +78,30 @@ type Info struct {
 	Keeping bool `json:"keeping,omitempty"`
 	// Digest is "sha256:<hex>" of the code that answered, set by the host.
 	Digest string `json:"digest,omitempty"`
+	// Runs is how the host runs the plugin, set by the host.
+	Runs Carrier `json:"runs,omitempty"`
+}
+
+// A Carrier is how a host runs a plugin. Empty is for one that is compiled in
+// and runs as a part of the host itself.
+type Carrier string
+
+// The carriers.
+const (
+	CarrierSandbox    Carrier = "sandbox"    // a WebAssembly module, held to its grant
+	CarrierExecutable Carrier = "executable" // a process that may do what its user may
+)
+
+// Words says in plain English how a plugin is run, and whether anything holds
+// it to what it asks for.
+func (c Carrier) Words() string {
+	switch c {
+	case CarrierSandbox:
+		return "sandboxed"
+	case CarrierExecutable:
+		return "executable, not sandboxed"
+	}
+	return "compiled in, not sandboxed"
 }
 
 // InfoLimit is the size, in bytes, of the largest info answer.

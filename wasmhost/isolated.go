@@ -116,7 +116,7 @@ func keep(file string, content []byte) error {
 func (p *isolated) Info(ctx context.Context) (plugin.Info, error) {
 	info, err := p.Plugin.Info(ctx)
 	if err == nil {
-		info.Digest = p.digest
+		info.Digest, info.Runs = p.digest, plugin.CarrierSandbox
 		p.name.Store(&info.Name)
 	}
 	return info, err

@@ -65,7 +65,7 @@ func (p *Plugin) ask(ctx context.Context) (plugin.Info, plugin.Capabilities, err
 		return plugin.Info{}, plugin.Capabilities{}, shield.Errorf(shield.PluginFailed, c.Op(), "%w", err)
 	}
 	needs, err := plugin.ParseCapabilities(info.Capabilities)
-	info.Digest = p.digest
+	info.Digest, info.Runs = p.digest, plugin.CarrierSandbox
 	return info, needs, err
 }
 

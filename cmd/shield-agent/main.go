@@ -17,6 +17,7 @@ import (
 	"github.com/shieldhq/shield/agent"
 	"github.com/shieldhq/shield/daemon"
 	"github.com/shieldhq/shield/internal/endpointarg"
+	"github.com/shieldhq/shield/internal/nativeplugins"
 	"github.com/shieldhq/shield/internal/version"
 	"github.com/shieldhq/shield/plugin"
 )
@@ -29,7 +30,10 @@ type cli struct {
 	Check   checkCmd   `cmd:"" help:"Check an endpoint and whether it can be reached and used from this host."`
 }
 
-func main() { os.Exit(run(os.Args[1:])) }
+func main() {
+	nativeplugins.Main(os.Args)
+	os.Exit(run(os.Args[1:]))
+}
 
 func run(args []string) int {
 	var c cli
@@ -48,7 +52,7 @@ func run(args []string) int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	r, err := daemon.Registry(&daemon.Config{PluginDirs: c.PluginDir})
+	r, err := registry(c.PluginDir)
 	if err == nil {
 		parsed.BindTo(ctx, (*context.Context)(nil))
 		err = parsed.Run(r)
@@ -61,6 +65,14 @@ func run(args []string) int {
 		return 1
 	}
 	return 0
+}
+
+func registry(dirs []string) (*plugin.Registry, error) {
+	native, err := nativeplugins.Open()
+	if err != nil {
+		return nil, err
+	}
+	return daemon.Registry(&daemon.Config{PluginDirs: dirs, Native: native})
 }
 
 type pluginsCmd struct{}

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"github.com/shieldhq/shield"
+	"github.com/shieldhq/shield/internal/nativeplugins"
 	"github.com/shieldhq/shield/plugin"
 	"github.com/shieldhq/shield/plugin/exec"
 	"github.com/shieldhq/shield/plugin/plugintest"
@@ -16,7 +17,7 @@ import (
 // checkPlugin runs the conformance suite on a plugin that need not be
 // installed anywhere. It needs no daemon.
 type checkPlugin struct {
-	File            string `arg:"" help:"The plugin: a .wasm module or an executable." type:"existingfile"`
+	File            string `arg:"" help:"The plugin: a .wasm module, an executable, or the name of one that comes with shield and is run as an executable." placeholder:"FILE|NAME"`
 	Endpoint        string `help:"Endpoint of a target or store to use in all roles of the plugin; what is there may be overwritten." placeholder:"JSON|@FILE|-"`
 	TargetEndpoint  string `help:"Endpoint of a target that holds something to back up." placeholder:"JSON|@FILE|-"`
 	RestoreEndpoint string `help:"Endpoint of a target to restore to; none: the one that was backed up." placeholder:"JSON|@FILE|-"`
@@ -50,6 +51,13 @@ func (c *checkPlugin) Run(e *env) error {
 
 // open opens a module in the sandbox, and anything else as an executable.
 func (c *checkPlugin) open(e *env, dir string) (plugin.Opener, func(), error) {
+	native, err := nativeplugins.Open()
+	if err != nil {
+		return nil, nil, err
+	}
+	if o, ok := native[c.File]; ok {
+		return o, func() {}, nil
+	}
 	module, err := os.ReadFile(c.File)
 	if err != nil {
 		return nil, nil, shield.FieldErrorf("file", "%v", err)

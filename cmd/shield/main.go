@@ -17,6 +17,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/shieldhq/shield"
+	"github.com/shieldhq/shield/internal/nativeplugins"
 	"github.com/shieldhq/shield/internal/version"
 	"github.com/shieldhq/shield/server"
 )
@@ -109,7 +110,10 @@ type env struct {
 	err    io.Writer
 }
 
-func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
+func main() {
+	nativeplugins.Main(os.Args)
+	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
 
 func run(args []string, in io.Reader, out, errOut io.Writer) int {
 	var c cli

@@ -136,12 +136,12 @@ var eventView = view[shield.Event]{
 }
 
 var pluginView = view[plugin.Offer]{
-	kind: "plugin", columns: []string{"name", "version", "target", "store", "summary"},
+	kind: "plugin", columns: []string{"name", "version", "target", "store", "runs", "summary"},
 	row: func(p *plugin.Offer) []string {
 		if p.Info == nil {
-			return []string{p.Name, "-", "-", "-", p.Error}
+			return []string{p.Name, "-", "-", "-", "-", p.Error}
 		}
-		return []string{p.Name, p.Info.Version, p.Info.Features.Target, p.Info.Features.Store, p.Info.Summary}
+		return []string{p.Name, p.Info.Version, p.Info.Features.Target, p.Info.Features.Store, p.Info.Runs.Words(), p.Info.Summary}
 	},
 	more: func(p *plugin.Offer) [][2]string {
 		var lines [][2]string

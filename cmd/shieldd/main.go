@@ -16,6 +16,7 @@ import (
 
 	"github.com/shieldhq/shield"
 	"github.com/shieldhq/shield/daemon"
+	"github.com/shieldhq/shield/internal/nativeplugins"
 	"github.com/shieldhq/shield/internal/version"
 	"github.com/shieldhq/shield/wasmhost"
 )
@@ -50,6 +51,7 @@ func main() {
 	if len(os.Args) > 1 && os.Args[1] == "plugin-run" {
 		os.Exit(wasmhost.RunIsolated(os.Args[2:], os.Stdin, os.Stdout, os.Stderr))
 	}
+	nativeplugins.Main(os.Args)
 	os.Exit(run(os.Args[1:]))
 }
 
@@ -88,8 +90,12 @@ func fail(status int, err error) int {
 }
 
 func serve(ctx context.Context, f *flags) error {
+	native, err := nativeplugins.Open()
+	if err != nil {
+		return err
+	}
 	d, err := daemon.Open(ctx, daemon.Config{
-		Data: f.Data, Listen: f.Listen, Insecure: f.Insecure, Sandbox: f.sandboxing(), Cache: f.Cache, CompileApart: true, PluginDirs: f.PluginDir,
+		Data: f.Data, Listen: f.Listen, Insecure: f.Insecure, Sandbox: f.sandboxing(), Cache: f.Cache, CompileApart: true, PluginDirs: f.PluginDir, Native: native,
 		Timezone: f.Timezone, Dev: f.Mode != "", Recipients: f.Recipient,
 		Limit: f.Limit, Timeout: f.Timeout, IdleTimeout: f.IdleTimeout, Grace: f.Grace,
 		Release: version.String(), Log: logger(f),

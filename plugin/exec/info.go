@@ -64,7 +64,7 @@ func (p *Plugin) askAll(ctx context.Context, file os.FileInfo) (plugin.Info, err
 	if !same(file, now) {
 		return plugin.Info{}, shield.Errorf(shield.Unavailable, p.op(plugin.ActionInfo), "%s was replaced while it ran: try again", p.path)
 	}
-	info.Digest = digest
+	info.Digest, info.Runs = digest, plugin.CarrierExecutable
 	return info, nil
 }
 

@@ -90,7 +90,7 @@ func (l *Library) opener(m *shield.Module) (*lazy, error) {
 	if err != nil {
 		return nil, err
 	}
-	info.Digest = m.Digest
+	info.Digest, info.Runs = m.Digest, plugin.CarrierSandbox
 	return &lazy{library: l, info: info, grant: grant}, nil
 }
 
@@ -318,7 +318,7 @@ func (l *Library) BundleSoon(ctx context.Context, name, digest string, load func
 // BundleLater is BundleSoon for a module whose info is known: one that is not
 // installed yet is not even compiled before it is used.
 func (l *Library) BundleLater(ctx context.Context, name, digest string, info plugin.Info, load func() ([]byte, error)) error {
-	info.Digest = digest
+	info.Digest, info.Runs = digest, plugin.CarrierSandbox
 	_, err := l.bundle(ctx, name, digest, &info, load)
 	return err
 }

@@ -23,14 +23,16 @@ import (
 // Main runs the action that the command line asks for and exits. SIGTERM and
 // SIGINT end the context of the running action; a second one ends the program
 // at once.
-func Main(o plugin.Opener) { os.Exit(run(o)) }
+func Main(o plugin.Opener) { os.Exit(RunProcess(o, os.Args[1:])) }
 
-func run(o plugin.Opener) int {
+// RunProcess is Main for a program that is more than one plugin: args are the
+// arguments that follow what chose this one. It returns the exit status.
+func RunProcess(o plugin.Opener, args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop)
 	stdin, stdout := standard()
-	return Run(ctx, o, os.Args[1:], stdin, stdout, os.Stderr, os.Getenv)
+	return Run(ctx, o, args, stdin, stdout, os.Stderr, os.Getenv)
 }
 
 // Run is Main with everything given: args without the program's name. It
