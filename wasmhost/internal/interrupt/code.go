@@ -15,6 +15,9 @@ const (
 	// beside what it touches: one unit for 1<<bulkShift bytes or elements.
 	bulkWeight = 64
 	bulkShift  = 12
+	// ahead is what a function with loops pays for them when it is entered:
+	// little beside the budget, much beside one iteration of a short loop.
+	ahead = 64
 	// hostCharge is for a call of an imported function.
 	hostCharge = budget / 16
 )
@@ -31,8 +34,6 @@ type body struct {
 	// weights of the regions: the first is what lies outside of loops, each
 	// other a loop, without those inside.
 	weights []uint64
-	// headed says that the code begins with the loop of region 1.
-	headed bool
 	// calls and bulk say that there are such instructions.
 	calls, bulk bool
 	called      []call
@@ -85,23 +86,19 @@ func (m *rewriter) weigh() error {
 // rewrite appends the body with all that is to be put in.
 func (m *rewriter) rewrite(out []byte, i int) []byte {
 	b := &m.bodies[i]
-	if m.small[i] == 0 && !b.headed {
-		out = m.toll(b.head(out), charge(b.weights[0]), nil)
-	} else {
-		out = b.head(out)
+	out = b.head(out)
+	if m.small[i] == 0 {
+		out = m.toll(out, charge(b.weights[0])+b.ahead(), nil)
 	}
 	at := b.start
 	for _, e := range b.edits {
 		out = append(out, b.code[at:e.at]...)
 		switch e.kind {
 		case editLoop:
-			w := b.weights[e.value]
-			if b.headed && e.value == 1 {
-				w += b.weights[0]
-			}
-			out = m.toll(out, charge(w), nil)
+			out = m.lap(out, charge(b.weights[e.value]), b.locals)
 		case editBulk:
-			out = m.toll(out, 0, &b.locals)
+			size := b.locals + b.added() - 1
+			out = m.toll(out, 0, &size)
 		case editFunction:
 			out = u32To(out, e.value)
 		}
@@ -110,15 +107,53 @@ func (m *rewriter) rewrite(out []byte, i int) []byte {
 	return append(out, b.code[at:]...)
 }
 
-// head appends the locals. Bulk instructions need one more.
+// looping reports whether there are loops.
+func (b *body) looping() bool { return len(b.weights) > 1 }
+
+// ahead returns what is paid for the loops at the entry.
+func (b *body) ahead() uint32 {
+	if b.looping() {
+		return ahead
+	}
+	return 0
+}
+
+// added returns how many locals the body needs for itself: one that counts for
+// all its loops, then one for the operands of bulk instructions.
+func (b *body) added() (n uint32) {
+	if b.looping() {
+		n++
+	}
+	if b.bulk {
+		n++
+	}
+	return n
+}
+
+// head appends the locals.
 func (b *body) head(out []byte) []byte {
-	if !b.bulk {
+	n := b.added()
+	if n == 0 {
 		return append(out, b.code[:b.start]...)
 	}
 	r := reader{b: b.code[:b.start]}
 	out = u32To(out, r.u32()+1)
 	out = append(out, r.b...)
-	return append(out, 1, typeI32)
+	return append(out, byte(n), typeI32)
+}
+
+// lap appends the check at the head of a loop. It counts in a local, which
+// stays in a register where the counter would be loaded and stored, how much of
+// what was paid ahead is used up. Once all of it is, that much is paid again.
+func (m *rewriter) lap(out []byte, units, local uint32) []byte {
+	out = u32To(append(out, opLocalGet), local)
+	out = append(s32To(append(out, opI32Const), units), opI32Add)
+	out = u32To(append(out, opLocalTee), local)
+	out = append(s32To(append(out, opI32Const), ahead), opI32LeS, opIf, blockEmpty, opElse)
+	out = u32To(append(out, opLocalGet), local)
+	out = u32To(append(out, opCall), m.pay())
+	out = u32To(append(out, opI32Const, 0, opLocalSet), local)
+	return append(out, opEnd)
 }
 
 // toll appends a check. With a local it charges for the operand on top of the
@@ -142,6 +177,12 @@ func (m *rewriter) toll(out []byte, units uint32, local *uint32) []byte {
 	}
 	// It was above zero, and at most budget and 1<<20 are taken away: it
 	// cannot wrap.
+	return m.settle(out)
+}
+
+// settle appends what sets the counter to the value on top of the stack, and
+// fills it if that is used up.
+func (m *rewriter) settle(out []byte) []byte {
 	out = u32To(append(out, opGlobalSet), m.counter())
 	out = u32To(append(out, opGlobalGet), m.counter())
 	out = append(out, opI32Const, 0, opI32GtS, opIf, blockEmpty, opElse)
@@ -157,6 +198,13 @@ func (m *rewriter) refillBody() []byte {
 	b = u32To(append(b, opGlobalSet), m.counter())
 	b = u32To(append(b, opCall), m.check())
 	return append(b, opEnd)
+}
+
+// payBody charges for the units that it is given.
+func (m *rewriter) payBody() []byte {
+	b := u32To([]byte{0, opGlobalGet}, m.counter())
+	b = append(b, opLocalGet, 0, opI32Sub)
+	return append(m.settle(b), opEnd)
 }
 
 // gateBody calls the imported function i with the parameters it is given.

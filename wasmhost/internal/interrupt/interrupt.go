@@ -13,7 +13,9 @@
 // # What is counted
 //
 // A counter, a global that the module gets, is lowered by a charge
-//   - at the head of each loop, for one iteration, inner loops aside;
+//   - at the head of each loop, for one iteration, inner loops aside. So that
+//     short loops do not touch memory for it, a function pays some of that
+//     ahead when it is entered, and counts in a local until it is used up;
 //   - at the entry of each function, for what lies outside of its loops. Short
 //     functions that call nothing are charged to their callers;
 //   - before bulk instructions, for the bytes or elements that they are to
@@ -69,7 +71,7 @@ const (
 
 // Version changes whenever Instrument does other things to a module than
 // before. It is part of the name under which compiled modules are kept.
-const Version = "1"
+const Version = "2"
 
 var (
 	errTruncated = errors.New("ends in the middle")
@@ -134,11 +136,13 @@ type signature struct{ params, results uint32 }
 
 // The functions that come last are the gates, one for each import.
 func (m *rewriter) check() uint32         { return uint32(len(m.imports)) }
-func (m *rewriter) gate(i uint32) uint32  { return m.refill() + 1 + i }
+func (m *rewriter) gate(i uint32) uint32  { return m.pay() + 1 + i }
 func (m *rewriter) refill() uint32        { return m.check() + 1 + uint32(len(m.functions)) }
+func (m *rewriter) pay() uint32           { return m.refill() + 1 }
 func (m *rewriter) counter() uint32       { return m.globals }
 func (m *rewriter) count() uint32         { return uint32(len(m.imports) + len(m.functions)) }
 func (m *rewriter) checkType() uint32     { return uint32(len(m.types)) }
+func (m *rewriter) payType() uint32       { return m.checkType() + 1 }
 func (m *rewriter) own(f uint32) bool     { return f >= uint32(len(m.imports)) }
 func (m *rewriter) local(f uint32) uint32 { return f - uint32(len(m.imports)) }
 

@@ -216,8 +216,8 @@ func TestCharges(t *testing.T) {
 		arg         uint64
 		least, most int
 	}{
-		{"short", programs["loop"], budget - 10, 0, 0},
-		{"loop", programs["loop"], 10 * budget, 10, 11},
+		{"short", programs["loop"], budget - 200, 0, 0},
+		{"loop", programs["loop"], 10 * budget, 9, 11},
 		{"leaf", main(get0, 0x10, fnSecond).and("", typI64, get0), 1, 0, 0},
 		{"recursion", fib, 25, 7, 12}, // 242,785 calls
 		{"long code", main(0x03, 0x40, get0, long, 0x1a, get0, 0x42, 1, 0x7d, 0x22, 0, 0x50, 0x45, 0x0d, 0, 0x0b, get0), budget, 50, 70},

@@ -31,6 +31,8 @@ const (
 	opF64Const     = 0x44
 	opFirstNumeric = 0x45
 	opI32GtS       = 0x4a
+	opI32LeS       = 0x4c
+	opI32Add       = 0x6a
 	opI32Sub       = 0x6b
 	opI32ShrU      = 0x76
 	opLastNumeric  = 0xc4
@@ -131,9 +133,6 @@ func (s *scanner) instruction(op byte, at int) {
 func (s *scanner) loop(at int) {
 	s.blockType()
 	region := len(s.b.weights)
-	if region == 1 {
-		s.b.headed = at == s.b.start
-	}
 	s.b.weights = append(s.b.weights, 0)
 	s.open = append(s.open, region)
 	s.b.edits = append(s.b.edits, edit{at: s.offset(), kind: editLoop, value: uint32(region)})

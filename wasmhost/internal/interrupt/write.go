@@ -21,16 +21,16 @@ func (m *rewriter) write() ([]byte, error) {
 func (m *rewriter) section(id byte) ([]byte, error) {
 	switch id {
 	case sectionType:
-		return m.appended(id, []byte{0x60, 0, 0})
+		return m.appended(id, 2, []byte{0x60, 0, 0, 0x60, 1, typeI32, 0})
 	case sectionImport:
 		entry := blockTo(nil, []byte(Module))
 		entry = blockTo(entry, []byte(Name))
-		return m.appended(id, u32To(append(entry, kindFunction), m.checkType()))
+		return m.appended(id, 1, u32To(append(entry, kindFunction), m.checkType()))
 	case sectionFunction:
 		return m.functionSection(), nil
 	case sectionGlobal:
 		entry := s32To([]byte{typeI32, 1, opI32Const}, budget)
-		return m.appended(id, append(entry, opEnd))
+		return m.appended(id, 1, append(entry, opEnd))
 	case sectionExport:
 		return m.mapped(id, m.exportTo)
 	case sectionStart:
@@ -45,15 +45,14 @@ func (m *rewriter) section(id byte) ([]byte, error) {
 	return m.sections[id], nil
 }
 
-// appended returns the section with one more entry.
-func (m *rewriter) appended(id byte, entry []byte) ([]byte, error) {
-	if m.sections[id] == nil {
-		return append([]byte{1}, entry...), nil
-	}
+// appended returns the section with n more entries.
+func (m *rewriter) appended(id byte, n uint32, entries []byte) ([]byte, error) {
 	r := reader{b: m.sections[id]}
-	out := u32To(nil, r.u32()+1)
-	out = append(out, r.b...)
-	return append(out, entry...), r.err
+	if r.b != nil {
+		n += r.u32()
+	}
+	out := append(u32To(nil, n), r.b...)
+	return append(out, entries...), r.err
 }
 
 // mapped returns the section with each of its entries written by f.
@@ -75,11 +74,11 @@ func (m *rewriter) mapped(id byte, f func(*reader, *[]byte)) ([]byte, error) {
 
 // functionSection has the types of our own functions at its end.
 func (m *rewriter) functionSection() []byte {
-	out := u32To(nil, uint32(len(m.functions)+1+len(m.imports)))
+	out := u32To(nil, uint32(len(m.functions)+2+len(m.imports)))
 	for _, t := range m.functions {
 		out = u32To(out, t)
 	}
-	out = u32To(out, m.checkType())
+	out = u32To(u32To(out, m.checkType()), m.payType())
 	for _, t := range m.imports {
 		out = u32To(out, t)
 	}
@@ -87,13 +86,13 @@ func (m *rewriter) functionSection() []byte {
 }
 
 func (m *rewriter) codeSection() []byte {
-	out := u32To(make([]byte, 0, 2*len(m.sections[sectionCode])), uint32(len(m.bodies)+1+len(m.imports)))
+	out := u32To(make([]byte, 0, 2*len(m.sections[sectionCode])), uint32(len(m.bodies)+2+len(m.imports)))
 	var b []byte
 	for i := range m.bodies {
 		b = m.rewrite(b[:0], i)
 		out = blockTo(out, b)
 	}
-	out = blockTo(out, m.refillBody())
+	out = blockTo(blockTo(out, m.refillBody()), m.payBody())
 	for i := range m.imports {
 		out = blockTo(out, m.gateBody(uint32(i)))
 	}
