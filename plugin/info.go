@@ -74,6 +74,9 @@ type Info struct {
 	Capabilities json.RawMessage `json:"capabilities,omitempty"`
 	// Naming says that the store action honours --name.
 	Naming bool `json:"naming,omitempty"`
+	// SlowProbe says that probing a target takes about as long as a backup:
+	// shield then asks only when it is told to, and not before each backup.
+	SlowProbe bool `json:"slow_probe,omitempty"`
 	// Keeping says that the store action honours --until.
 	Keeping bool `json:"keeping,omitempty"`
 	// Digest is "sha256:<hex>" of the code that answered, set by the host.

@@ -39,8 +39,10 @@ func (c *call) backup(ctx context.Context) (shield.TaskResult, error) {
 	if storeInfo.Keeping {
 		b.keeper, _ = store.(plugin.Keeper)
 	}
-	if b.probed, _, err = c.probe(ctx, target); err != nil {
-		return shield.TaskResult{}, err
+	if !info.SlowProbe {
+		if b.probed, _, err = c.probe(ctx, target); err != nil {
+			return shield.TaskResult{}, err
+		}
 	}
 	b.takenAt = time.Now().UTC().Truncate(time.Millisecond)
 	a, err := b.run(ctx)

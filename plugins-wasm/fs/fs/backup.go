@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/shieldhq/shield"
 	"github.com/shieldhq/shield/plugin"
@@ -19,28 +20,12 @@ const folderBuffer = 64 << 10
 // it runs is noted in the log, and is an error only if strict.
 func (t *target) Backup(ctx context.Context, w io.Writer) error {
 	const op = "fs.backup"
-	include, exclude, err := t.patterns()
+	b, err := t.walk(ctx, op, w, t.log)
 	if err != nil {
 		return err
 	}
-	base, err := openBase(t.BaseDir)
-	if err != nil {
-		return baseError(shield.TargetFailed, op, t.BaseDir, err)
-	}
-	defer base.release()
-	b := &backup{
-		ctx: ctx, out: newSink(w), log: t.log, verbose: t.Verbose, issues: issues{log: t.log},
-		include: include, exclude: exclude, owners: newNames(base), linked: map[inode]*linked{},
-		names: make([]byte, folderBuffer), path: []byte("./"),
-	}
-	if b.missing = base.missing(); b.missing != "" {
-		t.log(b.missing)
-	}
-	if err := b.base(base); err != nil {
-		return baseError(shield.TargetFailed, op, t.BaseDir, err)
-	}
-	if b.failed != nil {
-		return b.failed
+	if b.aged > 0 {
+		t.log(plural(b.aged, "file was", "files were") + " last modified before max_age: left out")
 	}
 	t.log(fmt.Sprintf("backed up %s, %s", &b.counts, plural(b.issues.count, "file with a problem", "files with problems")))
 	if t.Strict {
@@ -49,14 +34,49 @@ func (t *target) Backup(ctx context.Context, w io.Writer) error {
 	return nil
 }
 
+// walk goes through the tree. Without a writer it only counts.
+func (t *target) walk(ctx context.Context, op string, w io.Writer, log plugin.Log) (*backup, error) {
+	include, exclude, err := t.patterns()
+	if err != nil {
+		return nil, err
+	}
+	base, err := openBase(t.BaseDir)
+	if err != nil {
+		return nil, baseError(shield.TargetFailed, op, t.BaseDir, err)
+	}
+	defer base.release()
+	b := &backup{
+		ctx: ctx, log: log, verbose: t.Verbose, issues: issues{log: log}, within: t.OneFileSystem,
+		include: include, exclude: exclude, owners: newNames(base), linked: map[inode]*linked{},
+		names: make([]byte, folderBuffer), path: []byte("./"),
+	}
+	if w != nil {
+		b.out = newSink(w)
+	}
+	if t.MaxAge != "" {
+		age, _ := time.ParseDuration(t.MaxAge) // was parsed as a field
+		b.oldest = stampOf(time.Now().Add(-age))
+	}
+	if b.missing = base.missing(); b.missing != "" {
+		log(b.missing)
+	}
+	if err := b.base(base); err != nil {
+		return nil, baseError(shield.TargetFailed, op, t.BaseDir, err)
+	}
+	return b, b.failed
+}
+
 // backup is the state of one walk.
 type backup struct {
 	ctx              context.Context
-	out              *sink
+	out              *sink // nil if it is only counted
 	log              plugin.Log
 	verbose          bool
 	issues           issues
 	include, exclude patterns
+	within           bool  // one file system
+	oldest           stamp // of files; zero if age does not matter
+	aged             int   // files left out for their age
 	owners           names
 	missing          string            // what the system does not tell
 	linked           map[inode]*linked // files with several names
@@ -88,7 +108,7 @@ func (b *backup) base(d *dir) error {
 	b.open = append(b.open, lv)
 	b.folder(lv, &st, list)
 	lv.suspend()
-	if b.failed == nil {
+	if b.failed == nil && b.out != nil {
 		b.out.zeros(2 * blockSize)
 		b.failed = b.out.flush()
 	}
@@ -150,6 +170,15 @@ func (b *backup) entry(lv *level, e dirent) {
 	default:
 		b.special(lv.d, e.name, &st)
 	}
+}
+
+// old reports whether a file is older than wanted, and counts it.
+func (b *backup) old(st *stat) bool {
+	if b.oldest == (stamp{}) || !st.mtime.before(b.oldest) {
+		return false
+	}
+	b.aged++
+	return true
 }
 
 func (b *backup) wanted(folder bool) bool {
@@ -217,6 +246,10 @@ func (b *backup) closed(d *dir, name string, err error) {
 // makes up, which have no end and no content of their own.
 func (b *backup) list(lv, sub *level) []dirent {
 	if sub.id.dev != lv.id.dev {
+		if b.within {
+			b.log(printable(string(b.path)) + ": is another file system: its content is left out")
+			return nil
+		}
 		if kind := sub.d.special(); kind != "" {
 			b.log(printable(string(b.path)) + ": is a file system of the kind " + kind + ": its content is left out")
 			return nil

@@ -16,7 +16,7 @@ func (b *backup) file(d *dir, name string) {
 		b.unreadable(err)
 	case st.kind != kindFile:
 		b.note("became something else before it was read: left out")
-	case b.link(&st):
+	case b.old(&st), b.link(&st):
 	default:
 		b.data(f, &st)
 	}
@@ -31,6 +31,10 @@ func (b *backup) data(f file, st *stat) {
 			runs, sparse = list, true
 		}
 	}
+	if b.out == nil {
+		b.counted(st, total(runs))
+		return
+	}
 	if st.size > readLimit {
 		f.sequential()
 	}
@@ -44,10 +48,14 @@ func (b *backup) data(f file, st *stat) {
 	if b.failed = b.out.content(&c, size); b.failed != nil {
 		return
 	}
+	b.counted(st, size)
+	b.compare(f, st, c.lost)
+}
+
+func (b *backup) counted(st *stat, size int64) {
 	b.counts.files++
 	b.counts.bytes += size
 	b.remember(st)
-	b.compare(f, st, c.lost)
 }
 
 // compare notes what happened to a file while it was read.
@@ -93,7 +101,7 @@ func (b *backup) remember(st *stat) {
 
 // special writes a symlink, a FIFO or a device. None of them is opened.
 func (b *backup) special(d *dir, name string, st *stat) {
-	if b.link(st) {
+	if b.old(st) || b.link(st) {
 		return
 	}
 	target := ""
@@ -119,6 +127,9 @@ type attributed interface{ attrs() ([]attr, error) }
 func (b *backup) header(st *stat, link string, kind byte, from attributed) {
 	if st.kind == kindFolder {
 		b.counts.folders++
+	}
+	if b.out == nil {
+		return
 	}
 	h := b.describe(st, link, from)
 	if kind != 0 {

@@ -12,6 +12,11 @@ func TestConformance(t *testing.T) {
 	writeFiles(t, dir, map[string]string{"a": "one", "sub/b": "two", "empty/": ""})
 	plugintest.Run(t, subject(t), plugintest.Config{
 		TargetEndpoint: endpoint(t, map[string]any{"base_dir": dir}),
-		StoreEndpoint:  endpoint(t, map[string]any{"base_dir": t.TempDir()}),
+		StoreEndpoint:  folder(t, t.TempDir()),
 	})
+}
+
+func TestConformanceSharded(t *testing.T) {
+	t.Parallel()
+	plugintest.Run(t, subject(t), plugintest.Config{StoreEndpoint: folder(t, t.TempDir(), "shard", true)})
 }

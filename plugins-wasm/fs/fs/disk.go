@@ -17,6 +17,7 @@ type disk interface {
 	Stat(name string) (fs.FileInfo, error)
 	Lstat(name string) (fs.FileInfo, error)
 	Mkdir(name string, perm fs.FileMode) error
+	Chmod(name string, perm fs.FileMode) error
 	Remove(name string) error
 	Link(name, as string) error
 	Rename(name, as string) error
@@ -36,6 +37,7 @@ type blobFile interface {
 	io.ReadWriteCloser
 	Stat() (fs.FileInfo, error)
 	Sync() error
+	Chmod(perm fs.FileMode) error
 	// lock takes the file for us alone, without waiting. The lock ends with
 	// the file, also when the process is killed.
 	lock() error
@@ -46,7 +48,8 @@ type blobFile interface {
 
 // An absorber is a blobFile that takes all of a stream better than in pieces.
 type absorber interface {
-	absorb(r *stream.Reader) (int64, error)
+	// absorb writes up to n bytes of r. Its error is io.EOF if r has fewer.
+	absorb(r *stream.Reader, n int64) (int64, error)
 }
 
 // rootDisk is a disk on os.Root.

@@ -152,6 +152,10 @@ func (d servedDisk) Mkdir(name string, perm fs.FileMode) error {
 	})
 }
 
+func (d servedDisk) Chmod(name string, perm fs.FileMode) error {
+	return d.in(name, false, func(folder *pdk.Folder, name string) error { return folder.Chmod(name, uint32(perm.Perm())) })
+}
+
 func (d servedDisk) Remove(name string) error {
 	return d.in(name, false, func(folder *pdk.Folder, name string) error { return folder.Remove(name) })
 }
@@ -275,6 +279,8 @@ func (b *servedBlob) Stat() (fs.FileInfo, error) {
 	return fileInfo{i}, err
 }
 
+func (b *servedBlob) Chmod(perm fs.FileMode) error { return b.File.Chmod(uint32(perm.Perm())) }
+
 func (b *servedBlob) lock() error { return b.Lock() }
 
 func (b *servedBlob) writeback(int64, int64) {}
@@ -282,13 +288,13 @@ func (b *servedBlob) writeback(int64, int64) {}
 func (b *servedBlob) readAhead() { _ = b.Sequential() }
 
 // absorb has the host write the blob.
-func (b *servedBlob) absorb(r *stream.Reader) (int64, error) {
+func (b *servedBlob) absorb(r *stream.Reader, limit int64) (int64, error) {
 	_ = b.WillWrite()
 	if err := r.Done(); err != nil {
 		return 0, err
 	}
-	n, err := pdk.Copy(b.File, r.R)
-	if err != nil {
+	n, err := pdk.CopyN(b.File, r.R, limit)
+	if err != nil && err != io.EOF {
 		err = worded(err)
 	}
 	return n, err

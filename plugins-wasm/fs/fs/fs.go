@@ -28,9 +28,10 @@ func about() plugin.Info {
 		Summary:      "a tree of files as a target, a folder as a store",
 		Features:     plugin.Features{Target: "yes", Store: "yes"},
 		Fields:       fields(),
-		Actions:      []plugin.Action{plugin.ActionValidate, plugin.ActionTest, plugin.ActionList},
+		Actions:      []plugin.Action{plugin.ActionValidate, plugin.ActionTest, plugin.ActionList, plugin.ActionProbe, plugin.ActionInspect},
 		Capabilities: json.RawMessage(`{"read":["{base_dir}"],"write":["{base_dir}"],"own":["{base_dir}"]}`),
 		Naming:       true,
+		SlowProbe:    true,
 	}
 }
 
@@ -52,6 +53,22 @@ func fields() []plugin.Field {
 			Help: "Patterns, separated by commas or newlines. What matches one is left out, a folder with everything below it. " + patternHelp,
 		},
 		{
+			Mode: plugin.RoleTarget, Name: "one_file_system", Type: plugin.TypeBool, Default: "false",
+			Title: "One file system", Help: "Leave out the content of other file systems that are mounted below base_dir.",
+		},
+		{
+			Mode: plugin.RoleTarget, Name: "max_age", Type: plugin.TypeDuration,
+			Title: "Maximum age", Example: "720h",
+			Help: "Leave out files that were last modified longer ago than that. Folders are always backed up.",
+		},
+		{
+			Mode: plugin.RoleTarget, Name: "conflict", Type: plugin.TypeEnum, Default: conflictReplace,
+			Enum:  []string{conflictReplace, conflictKeep, conflictNewer, conflictFail},
+			Title: "What exists",
+			Help: "What a restore does with a file that exists: replace it; keep it; replace it only if the one in the archive is newer; " +
+				"or keep it and fail in the end.",
+		},
+		{
 			Mode: plugin.RoleTarget, Name: "strict", Type: plugin.TypeBool, Default: "false",
 			Title: "Strict",
 			Help:  "Fail the backup if a file vanished, changed or could not be read meanwhile. Otherwise that is only noted in the log.",
@@ -69,6 +86,21 @@ func fields() []plugin.Field {
 			Title: "Base directory", Example: "/mnt/backups",
 			Help: "The folder that holds the archives. It must exist, so that a missing mount is noticed.",
 		},
+		{
+			Mode: plugin.RoleStore, Name: "min_free", Type: plugin.TypeBytes, Default: "0",
+			Title: "Space to leave free", Example: "10GiB",
+			Help: "Bytes of the disk that archives never take. A backup fails before it begins, or as soon as less is left.",
+		},
+		{
+			Mode: plugin.RoleStore, Name: "mode", Type: plugin.TypeString, Default: "0600",
+			Title: "Mode of files", Example: "0640",
+			Help: "Permissions of new files, in octal. Folders get x where files get r.",
+		},
+		{
+			Mode: plugin.RoleStore, Name: "shard", Type: plugin.TypeBool, Default: "false",
+			Title: "Spread over folders",
+			Help:  "Put each archive into one of 256 folders, 00 to ff, by a hash of its name, so that these can be of several disks.",
+		},
 	}
 }
 
@@ -83,6 +115,14 @@ type config struct {
 	Strict  bool   `json:"strict"`
 	Verbose bool   `json:"verbose"`
 	Sync    bool   `json:"sync"`
+
+	OneFileSystem bool   `json:"one_file_system"`
+	MaxAge        string `json:"max_age"`
+	Conflict      string `json:"conflict"`
+
+	MinFree int64  `json:"min_free"`
+	Mode    string `json:"mode"`
+	Shard   bool   `json:"shard"`
 }
 
 func decode(r plugin.Role, e shield.Endpoint) (config, error) {

@@ -48,15 +48,21 @@ func endpoint(t testing.TB, fields map[string]any) shield.Endpoint {
 	return shield.Endpoint(b)
 }
 
-// openTarget opens a target; more are pairs of field and value.
-func openTarget(t testing.TB, dir string, more ...any) (plugin.Target, *lines) {
+// folder is the endpoint of a folder; more are pairs of field and value.
+func folder(t testing.TB, dir string, more ...any) shield.Endpoint {
 	t.Helper()
 	fields := map[string]any{"base_dir": dir}
 	for i := 0; i < len(more); i += 2 {
 		fields[more[i].(string)] = more[i+1]
 	}
+	return endpoint(t, fields)
+}
+
+// openTarget opens a target; more are pairs of field and value.
+func openTarget(t testing.TB, dir string, more ...any) (plugin.Target, *lines) {
+	t.Helper()
 	log := &lines{}
-	target, err := subject(t).OpenTarget(t.Context(), endpoint(t, fields), log.add)
+	target, err := subject(t).OpenTarget(t.Context(), folder(t, dir, more...), log.add)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,9 +81,9 @@ func backup(t testing.TB, dir string, more ...any) ([]byte, *lines) {
 }
 
 // restore restores a stream into dir.
-func restore(t testing.TB, dir string, stream []byte) (*lines, error) {
+func restore(t testing.TB, dir string, stream []byte, more ...any) (*lines, error) {
 	t.Helper()
-	target, log := openTarget(t, dir)
+	target, log := openTarget(t, dir, more...)
 	return log, target.Restore(t.Context(), bytes.NewReader(stream))
 }
 

@@ -195,6 +195,21 @@ func TestSpecialFileSystems(t *testing.T) {
 	}
 }
 
+func TestOneFileSystem(t *testing.T) {
+	t.Parallel()
+	disk := smallDisk(t)
+	writeFiles(t, disk, map[string]string{"file": "x"})
+	dir := t.TempDir()
+	must(t, os.Mkdir(filepath.Join(dir, "mount"), 0o755), unix.Mount(disk, filepath.Join(dir, "mount"), "", unix.MS_BIND, ""))
+	t.Cleanup(func() { must(t, unix.Unmount(filepath.Join(dir, "mount"), unix.MNT_DETACH)) })
+	for only, want := range map[bool][]string{false: {"./", "./mount/", "./mount/file"}, true: {"./", "./mount/"}} {
+		stream, log := backup(t, dir, "strict", true, "one_file_system", only)
+		if diff := cmp.Diff(want, listTar(t, stream)); diff != "" {
+			t.Errorf("(-want +got):\n%s\n%s", diff, log.text())
+		}
+	}
+}
+
 func TestOwnersNeedRoot(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() == 0 {
@@ -235,11 +250,17 @@ func TestRestoreOntoFullDisk(t *testing.T) {
 // smallDisk mounts a file system of one MiB.
 func smallDisk(t testing.TB) string {
 	t.Helper()
+	return diskOf(t, "1m")
+}
+
+// diskOf mounts a file system in memory.
+func diskOf(t testing.TB, size string) string {
+	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("mounting needs root; the run as root tests this")
 	}
 	dir := t.TempDir()
-	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"); err != nil {
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size="+size); err != nil {
 		optional(t, fmt.Sprintf("mounting: %v", err))
 	}
 	t.Cleanup(func() { must(t, unix.Unmount(dir, unix.MNT_DETACH)) })

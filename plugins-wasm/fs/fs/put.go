@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"path"
 
 	"github.com/shieldhq/shield"
@@ -13,7 +14,12 @@ import (
 	"github.com/shieldhq/shield/plugins-wasm/internal/stream"
 )
 
-const blobBuffer = 1 << 20
+const (
+	blobBuffer = 1 << 20
+	// checkEvery is how much is written before the free space is looked at
+	// again.
+	checkEvery = 64 << 20
+)
 
 // Put stores a blob. It is written beside its final name, made durable, and
 // only then given that name, which nothing else may have.
@@ -27,6 +33,7 @@ func (s *store) Put(ctx context.Context, key string, r io.Reader) (plugin.Stored
 		return plugin.Stored{}, err
 	}
 	defer root.Close()
+	key = s.place(key)
 	p := &put{store: s, root: root, key: key, temp: partial(key)}
 	in := &stream.Reader{Ctx: ctx, R: r}
 	size, err := p.run(in)
@@ -38,7 +45,7 @@ func (s *store) Put(ctx context.Context, key string, r io.Reader) (plugin.Stored
 	case errors.As(err, new(*shield.Error)):
 		return plugin.Stored{}, err
 	}
-	return plugin.Stored{}, shield.Errorf(shield.StoreFailed, op, "%s: after %d bytes: %w", path.Join(s.base, key), p.written, cause(err))
+	return plugin.Stored{}, shield.Errorf(shield.StoreFailed, op, "%s: after %d bytes: %w", path.Join(s.BaseDir, key), p.written, cause(err))
 }
 
 // put is the state of one Put.
@@ -49,15 +56,19 @@ type put struct {
 	temp    string
 	made    []string // folders, the outermost first
 	written int64
+	checked int64 // bytes written when the free space was last looked at
 }
 
 // run leaves nothing behind if it fails.
 func (p *put) run(r *stream.Reader) (size int64, err error) {
 	defer func() {
 		if err != nil {
-			prune(p.root, p.made)
+			p.prune(p.root, p.made)
 		}
 	}()
+	if err := p.enough("fs.put", p.root); err != nil {
+		return 0, err
+	}
 	if err := p.folders(); err != nil {
 		return 0, err
 	}
@@ -84,14 +95,30 @@ func (p *put) run(r *stream.Reader) (size int64, err error) {
 // folders makes the folders of the key.
 func (p *put) folders() error {
 	for _, name := range parents(p.key) {
-		err := p.root.Mkdir(name, 0o700)
+		err := p.root.Mkdir(name, p.folderMode())
 		if err == nil {
 			p.made = append(p.made, name)
-		} else if !errors.Is(err, fs.ErrExist) {
+			err = p.allow(func() error { return p.root.Chmod(name, p.folderMode()) }, 0o700)
+		}
+		if err != nil && !errors.Is(err, fs.ErrExist) {
 			return err
 		}
 	}
 	return nil
+}
+
+// allow sets a mode, unless it is what new files and folders have for sure:
+// others are less than wanted by the umask.
+func (p *put) allow(chmod func() error, sure fs.FileMode) error {
+	if p.mode == 0o600 && sure&0o077 == 0 {
+		return nil
+	}
+	err := chmod()
+	if isLacking(err) {
+		p.log("this system cannot set modes: new files are for their owner alone")
+		err = nil
+	}
+	return err
 }
 
 func (p *put) conflict(format string, args ...any) error {
@@ -101,7 +128,7 @@ func (p *put) conflict(format string, args ...any) error {
 func (p *put) free() error {
 	_, err := p.root.Lstat(p.key)
 	if err == nil {
-		return p.conflict("exists already in %s", p.base)
+		return p.conflict("exists already in %s", p.BaseDir)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -175,7 +202,7 @@ func (p *put) clear() error {
 		return err
 	}
 	if !info.Mode().IsRegular() {
-		return p.conflict("%s is in the way", path.Join(p.base, p.temp))
+		return p.conflict("%s is in the way", path.Join(p.BaseDir, p.temp))
 	}
 	f, err := p.root.open(p.temp)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -203,6 +230,9 @@ func (p *put) fill(f blobFile, r *stream.Reader) (int64, error) {
 	if err := p.write(f, r); err != nil {
 		return 0, err
 	}
+	if err := p.allow(func() error { return f.Chmod(p.mode) }, 0o600); err != nil {
+		return 0, err
+	}
 	if err := f.Sync(); err != nil {
 		return 0, err
 	}
@@ -218,8 +248,7 @@ func (p *put) fill(f blobFile, r *stream.Reader) (int64, error) {
 
 func (p *put) write(f blobFile, r *stream.Reader) (err error) {
 	if to, ok := f.(absorber); ok {
-		p.written, err = to.absorb(r)
-		return err
+		return p.absorb(to, r)
 	}
 	buf := make([]byte, blobBuffer)
 	ahead := int64(0)
@@ -236,8 +265,35 @@ func (p *put) write(f blobFile, r *stream.Reader) (err error) {
 			f.writeback(ahead, p.written-ahead)
 			ahead = p.written
 		}
+		if p.written >= p.checked+checkEvery {
+			p.checked = p.written
+			if err := p.enough("fs.put", p.root); err != nil {
+				return err
+			}
+		}
 		if err == io.EOF {
 			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// absorb has the host write the blob.
+func (p *put) absorb(to absorber, r *stream.Reader) error {
+	step := int64(math.MaxInt64)
+	if p.MinFree > 0 {
+		step = checkEvery
+	}
+	for {
+		n, err := to.absorb(r, step)
+		p.written += n
+		if err == io.EOF {
+			return nil
+		}
+		if err == nil {
+			err = p.enough("fs.put", p.root)
 		}
 		if err != nil {
 			return err
@@ -257,7 +313,7 @@ func (p *put) publish() error {
 		}
 		return err
 	case errors.Is(err, fs.ErrExist):
-		return p.conflict("exists already in %s", p.base)
+		return p.conflict("exists already in %s", p.BaseDir)
 	case isLacking(err) || errors.Is(err, fs.ErrPermission):
 		if err := p.free(); err != nil {
 			return err

@@ -41,6 +41,9 @@ func (t *target) Restore(ctx context.Context, src io.Reader) error {
 			return shield.Errorf(shield.TargetFailed, op, "%s: the disk did not take all of it: %w", t.BaseDir, err)
 		}
 	}
+	if r.kept > 0 {
+		t.log(plural(r.kept, "file that exists was", "files that exist were") + " kept")
+	}
 	t.log("restored " + r.counts.String())
 	return r.issues.err(op, "could not be restored in full")
 }
@@ -50,6 +53,10 @@ type restore struct {
 	in      *reader
 	verbose bool
 	issues  issues
+
+	conflict string
+	kept     int // files that stayed as they were
+
 	here    *cursor // where the next file goes
 	there   *cursor // where the target of a hard link is
 	folders []folder
@@ -68,7 +75,7 @@ type folder struct {
 
 func newRestore(base *dir, in io.Reader, t *target) *restore {
 	r := &restore{
-		in: newReader(in), verbose: t.Verbose, issues: issues{log: t.log},
+		in: newReader(in), verbose: t.Verbose, issues: issues{log: t.log}, conflict: t.Conflict,
 		here: newCursor(base), there: newCursor(base), sent: map[string]bool{},
 	}
 	r.shared = shared{issues: &r.issues, noted: map[string]bool{}}
@@ -134,7 +141,10 @@ func (r *restore) entry(h *header) error {
 		r.unreached(h.name, err)
 		return nil
 	}
-	return r.place(d, path[len(path)-1], name, h)
+	if last := path[len(path)-1]; r.yields(d, last, h) {
+		return r.place(d, last, name, h)
+	}
+	return nil
 }
 
 // parent returns the folder that a path is in. It makes it if it is missing,

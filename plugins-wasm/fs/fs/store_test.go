@@ -22,9 +22,10 @@ func background(t testing.TB) context.Context { return t.Context() }
 
 const key = "2026/01/31/archive-1"
 
-func openStore(t testing.TB, dir string) plugin.Store {
+// openStore opens a store; more are pairs of field and value.
+func openStore(t testing.TB, dir string, more ...any) plugin.Store {
 	t.Helper()
-	s, err := subject(t).OpenStore(t.Context(), endpoint(t, map[string]any{"base_dir": dir}), nil)
+	s, err := subject(t).OpenStore(t.Context(), folder(t, dir, more...), nil)
 	must(t, err)
 	return s
 }

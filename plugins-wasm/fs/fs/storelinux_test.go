@@ -4,6 +4,7 @@ package fs_test
 
 import (
 	"bufio"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -92,3 +93,34 @@ func TestGetOfFifo(t *testing.T) {
 	_, err := openStore(t, dir).Get(t.Context(), "fifo")
 	wantCode(t, err, shield.StoreFailed, "not a regular file")
 }
+
+func TestMinFree(t *testing.T) {
+	t.Parallel()
+	dir := smallDisk(t)
+	s := openStore(t, dir, "min_free", "64KiB")
+	put(t, s, "small", "x")
+	must(t, s.(plugin.Tester).Test(t.Context()))
+	s = openStore(t, dir, "min_free", "1GiB")
+	wantCode(t, s.(plugin.Tester).Test(t.Context()), shield.StoreFailed, dir, "min_free is 1.0 GiB")
+	_, err := s.Put(t.Context(), key, strings.NewReader("x"))
+	wantCode(t, err, shield.StoreFailed, dir, "min_free is 1.0 GiB")
+	if left := tree(t, dir); len(left) != 1 {
+		t.Errorf("left behind: %q", left)
+	}
+}
+
+// TestMinFreeMeanwhile has the space go while a blob is written.
+func TestMinFreeMeanwhile(t *testing.T) {
+	t.Parallel()
+	dir := diskOf(t, "200m")
+	s := openStore(t, dir, "min_free", "100MiB")
+	_, err := s.Put(t.Context(), key, io.LimitReader(endless{}, 150<<20))
+	wantCode(t, err, shield.StoreFailed, dir, "min_free is 100.0 MiB")
+	if left := tree(t, dir); len(left) > 0 {
+		t.Errorf("left behind: %q", left)
+	}
+}
+
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) { return len(p), nil }

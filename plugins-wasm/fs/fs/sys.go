@@ -1,6 +1,9 @@
 package fs
 
-import "errors"
+import (
+	"errors"
+	"time"
+)
 
 // handleLimit is how many folders of one path are held open.
 const handleLimit = 128
@@ -24,6 +27,10 @@ type stamp struct {
 	sec  int64
 	nsec int64
 }
+
+func stampOf(t time.Time) stamp { return stamp{t.Unix(), int64(t.Nanosecond())} }
+
+func (t stamp) before(u stamp) bool { return t.sec < u.sec || t.sec == u.sec && t.nsec < u.nsec }
 
 // An inode identifies a file on this machine.
 type inode struct{ dev, ino uint64 }

@@ -17,6 +17,8 @@ var (
 	_ plugin.Target    = (*target)(nil)
 	_ plugin.Validator = (*target)(nil)
 	_ plugin.Tester    = (*target)(nil)
+	_ plugin.Prober    = (*target)(nil)
+	_ plugin.Inspector = (*target)(nil)
 )
 
 func openTarget(e shield.Endpoint, log plugin.Log) (plugin.Target, error) {
