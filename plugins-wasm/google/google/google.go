@@ -27,8 +27,8 @@ func about() plugin.Info {
 		Fields:   fields(),
 		Actions:  []plugin.Action{plugin.ActionValidate, plugin.ActionTest, plugin.ActionList},
 		Endpoint: plugin.DeliverFD,
-		Capabilities: json.RawMessage(`{"http":["{endpoint}/storage/v1/b/{bucket}","{endpoint}/upload/storage/v1/b/{bucket}","{token_url}"],` +
-			`"memory":"64MiB"}`),
+		Capabilities: json.RawMessage(`{"http":["{endpoint}/storage/v1/b/{bucket}","{endpoint}/upload/storage/v1/b/{bucket}","{endpoint}/{bucket}","{token_url}"],` +
+			`"memory":"80MiB"}`),
 		Naming:  true,
 		Keeping: true,
 	}
@@ -45,8 +45,15 @@ func fields() []plugin.Field {
 			Help: "A path in the bucket, below which the archives are.",
 		},
 		{
-			Name: "json_key", Type: plugin.TypePassword, Required: true, Title: "Service account key",
+			Name: "json_key", Type: plugin.TypePassword, Title: "Service account key",
 			Help: "The JSON key of a service account, the whole text of the file. The account needs the role Storage Object User on the bucket; Storage Object Admin for retention.",
+		},
+		{
+			Name: "access_id", Type: plugin.TypeString, Title: "HMAC access ID", Example: "GOOG1EXAMPLE",
+			Help: "With secret, an S3-compatible key in place of json_key.",
+		},
+		{
+			Name: "secret", Type: plugin.TypePassword, Title: "HMAC secret", Help: "Of access_id.",
 		},
 		{
 			Name: "storage_class", Type: plugin.TypeEnum, Enum: []string{"standard", "nearline", "coldline", "archive"}, Title: "Storage class",
@@ -88,6 +95,8 @@ type config struct {
 	Bucket        string `json:"bucket"`
 	Prefix        string `json:"prefix"`
 	JSONKey       string `json:"json_key"`
+	AccessID      string `json:"access_id"`
+	Secret        string `json:"secret"`
 	StorageClass  string `json:"storage_class"`
 	RetentionMode string `json:"retention_mode"`
 	Endpoint      string `json:"endpoint"`

@@ -64,7 +64,7 @@ func TestMemory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const size = 96 << 20 // the module has 64 MiB
+	const size = 96 << 20 // the module has 80 MiB
 	if stored, err := st.Put(t.Context(), "k", plugintest.Stream(size, 1)); err != nil || stored.Size != size {
 		t.Errorf("%+v, %v", stored, err)
 	}

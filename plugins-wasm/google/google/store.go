@@ -62,6 +62,12 @@ func openStore(e shield.Endpoint, log plugin.Log) (plugin.Store, error) {
 	if s.prefix, err = rest.CheckPrefix(c.Prefix); err != nil {
 		return nil, err
 	}
+	if c.AccessID != "" || c.Secret != "" {
+		return c.interoperable(log)
+	}
+	if c.JSONKey == "" {
+		return nil, invalid("json_key", "is missing: the key of a service account is wanted, or access_id and secret")
+	}
 	account, err := parseKey(c.JSONKey, c.TokenURL)
 	if err != nil {
 		return nil, err

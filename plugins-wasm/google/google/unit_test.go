@@ -26,6 +26,11 @@ func TestValidation(t *testing.T) {
 		"no bucket":              {map[string]any{"bucket": ""}, "endpoint.bucket", "is missing"},
 		"bad bucket":             {map[string]any{"bucket": "My Bucket"}, "endpoint.bucket", "lower-case"},
 		"no key":                 {map[string]any{"json_key": ""}, "endpoint.json_key", "is missing"},
+		"two kinds of keys":      {map[string]any{"access_id": "GOOG1", "secret": "x"}, "endpoint.access_id", "one of them"},
+		"secret alone":           {map[string]any{"json_key": nil, "secret": "x"}, "endpoint.access_id", "is missing"},
+		"access ID alone":        {map[string]any{"json_key": nil, "access_id": "GOOG1"}, "endpoint.secret", "is missing"},
+		"retention by HMAC key":  {map[string]any{"json_key": nil, "access_id": "GOOG1", "secret": "x", "retention_mode": "locked"}, "endpoint.retention_mode", "json_key"},
+		"HMAC key":               {map[string]any{"json_key": nil, "access_id": "GOOG1", "secret": "x"}, "", ""},
 		"key that is no JSON":    {map[string]any{"json_key": "hunter2"}, "endpoint.json_key", "whole text of a key file"},
 		"key of a user":          {map[string]any{"json_key": `{"type":"authorized_user"}`}, "endpoint.json_key", "service account"},
 		"key without address":    {map[string]any{"json_key": `{"type":"service_account"}`}, "endpoint.json_key", "client_email"},
@@ -84,6 +89,7 @@ func TestCapabilities(t *testing.T) {
 	c, err := wanted.Resolve(e)
 	want := []string{
 		"https://storage.googleapis.com/storage/v1/b/b-1", "https://storage.googleapis.com/upload/storage/v1/b/b-1",
+		"https://storage.googleapis.com/b-1",
 		"https://oauth2.googleapis.com/token",
 	}
 	if diff := cmp.Diff(want, c.HTTP); diff != "" || err != nil {
