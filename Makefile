@@ -63,8 +63,10 @@ generate: ## Make generated files anew
 quickstart: shield ## Back up a real tree, restore it, compare: make quickstart [ARGS=--exit]
 	$(GO) run ./examples/quickstart -bin $(BIN) $(ARGS)
 
-bench: shield ## Measure against peers in one run; needs tar, zstd, age, restic and borg
+bench: shield ## Measure against peers in one run, on an idle machine
 	./scripts/deps bench
+	./scripts/deps test
+	./scripts/servers
 	$(GO) run ./bench -bin $(BIN) $(ARGS)
 
 fixme fixmes: ## List marks that somebody left to mend

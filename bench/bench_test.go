@@ -264,3 +264,19 @@ func TestRun(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestSystemMarkdown(t *testing.T) {
+	out := "BenchmarkPipe-2 \t 3\t 0.81 backup-cpu-s\t 1.2 backup-cpu-x\t 0.63 backup-wall-s\t 1.04 backup-wall-x\n"
+	x := systemResult{system: systems[0], size: 64e6, metrics: map[string]float64{}}
+	if err := x.read(out); err != nil {
+		t.Fatal(err)
+	}
+	r := report{systems: []systemResult{x}}
+	want := "| postgres | pg_dump, zstd, age | 64.0 | backup | 0.63 | 1.04x | at most 1.05x | yes | 0.81 | 1.20x | at most 1.10x | **no** |\n"
+	if text := r.parts()[partSystems]; !strings.Contains(text, want) || strings.Contains(text, "| restore |") {
+		t.Errorf("the part is %s, want %s", text, want)
+	}
+	if err := x.read("ok\n"); err == nil {
+		t.Error("no figures, and no error")
+	}
+}

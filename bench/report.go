@@ -19,6 +19,7 @@ type report struct {
 	memory     []memory
 	plugins    []pluginResult
 	instances  instances
+	systems    []systemResult
 	failures   []string
 }
 
@@ -37,6 +38,7 @@ type part string
 const (
 	partPeers   part = "bench"
 	partPlugins part = "bench-plugins"
+	partSystems part = "bench-systems"
 )
 
 // splice returns a page with the part between its markers replaced.
@@ -55,6 +57,9 @@ func (r *report) parts() map[part]string {
 	parts := map[part]string{}
 	if text := r.pluginMarkdown(); text != "" {
 		parts[partPlugins] = text
+	}
+	if text := r.systemMarkdown(); text != "" {
+		parts[partSystems] = text
 	}
 	if len(r.results)+len(r.firstStart)+len(r.firstByte)+len(r.memory) > 0 || len(parts) == 0 {
 		parts[partPeers] = r.markdown()
