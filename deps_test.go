@@ -45,7 +45,7 @@ var allowed = map[string][]string{
 	"plugins-wasm/azure":                    {"plugin/pdk", "plugins-wasm/azure/azure"},
 	"plugins-wasm/azure/azure":              {"", "plugin", "plugins-wasm/internal/rest"},
 	"plugins-wasm/google":                   {"plugin/pdk", "plugins-wasm/google/google"},
-	"plugins-wasm/google/google":            {"", "plugin", "plugins-wasm/internal/rest"},
+	"plugins-wasm/google/google":            {"", "plugin", "plugins-wasm/internal/rest", "plugins-wasm/s3/s3"},
 	"plugins-wasm/internal/rest":            {"", "plugin", "plugin/pdk", "plugin/pdk/pdkhttp"},
 	"plugins-wasm/internal/resttest":        {"*"}, // for tests
 	"plugins-wasm/internal/stream":          {},

@@ -133,3 +133,18 @@ func freePort(t *testing.T) string {
 	}
 	return port
 }
+
+// TestFolderExample runs the script that operators can read.
+func TestFolderExample(t *testing.T) {
+	bin := programs(t)
+	cmd := exec.Command("go", "build", "-o", bin, ".")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	script := exec.Command("../../examples/targets/fs.sh")
+	script.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"))
+	if out, err := script.CombinedOutput(); err != nil || !strings.Contains(string(out), "Every file is back, twice") {
+		t.Errorf("%v: %s", err, out)
+	}
+}

@@ -7,6 +7,7 @@ package bundled
 import (
 	"embed"
 	"errors"
+	"fmt"
 	"io/fs"
 	"path"
 	"strings"
@@ -38,12 +39,9 @@ func Modules() ([]Module, error) {
 	for _, file := range names {
 		name := strings.TrimSuffix(path.Base(file), ".wasm.zst")
 		digest, err := dist.ReadFile("dist/" + name + ".sha256")
-		if err != nil {
-			return nil, err
-		}
-		info, err := dist.ReadFile("dist/" + name + ".json")
-		if err != nil {
-			return nil, err
+		info, err2 := dist.ReadFile("dist/" + name + ".json")
+		if err := errors.Join(err, err2); err != nil {
+			return nil, fmt.Errorf("the bundled plugin %s was built by another version: run `make plugins` and build this program again: %w", name, err)
 		}
 		all = append(all, Module{Name: name, Digest: strings.TrimSpace(string(digest)), Info: info, file: file})
 	}
