@@ -41,7 +41,10 @@ type Request struct {
 	Header http.Header
 	// Body gives the body anew for each try; nil is none. What it reads from
 	// is not touched any more once the request is done.
-	Body   func() io.Reader
+	Body func() io.Reader
+	// Length is that of the body, -1 if its end is told by that of the
+	// reader. The time for which the reader has nothing to give is not one in
+	// which no byte moves.
 	Length int64
 	// Sign is called before each try, to add what proves who sends it.
 	Sign func(context.Context, *http.Request) error
@@ -102,8 +105,8 @@ func (c *Client) once(ctx context.Context, r *Request) (*Answer, error) {
 func (c *Client) Stream(ctx context.Context, r *Request) (*Exchange, error) { return c.send(ctx, r) }
 
 // An Exchange is a request whose answer has begun. Reading gives the body; it
-// fails when no byte came for the stall time, and when the body is shorter
-// than its header said.
+// fails when it had to wait for a byte for the stall time, and when the body
+// is shorter than its header said.
 type Exchange struct {
 	Status int
 	Header http.Header
@@ -126,6 +129,7 @@ func (c *Client) send(ctx context.Context, r *Request) (*Exchange, error) {
 		watch.stop()
 		return nil, err
 	}
+	watch.rest()
 	x.ctx = ctx
 	return x, nil
 }
@@ -136,7 +140,7 @@ func (c *Client) exchange(watch *watchdog, r *Request) (*Exchange, error) {
 		return nil, err
 	}
 	request.Body = http.NoBody
-	if r.Body != nil && r.Length > 0 {
+	if r.Body != nil && r.Length != 0 {
 		b := &body{r: r.Body(), watch: watch}
 		defer b.end()
 		request.Body = b
@@ -145,7 +149,6 @@ func (c *Client) exchange(watch *watchdog, r *Request) (*Exchange, error) {
 	if err != nil {
 		return nil, err
 	}
-	watch.moved()
 	x := &Exchange{
 		Status: answer.StatusCode, Header: answer.Header, Length: answer.ContentLength,
 		client: c, op: r.Op, watch: watch, in: answer.Body, left: answer.ContentLength,
@@ -173,10 +176,9 @@ func (r *Request) build(ctx context.Context) (*http.Request, error) {
 
 // Read implements io.Reader.
 func (x *Exchange) Read(p []byte) (int, error) {
+	x.watch.moved()
 	n, err := x.in.Read(p)
-	if n > 0 {
-		x.watch.moved()
-	}
+	x.watch.rest()
 	if x.Length >= 0 {
 		x.left -= int64(n)
 	}

@@ -29,6 +29,9 @@ func newWatchdog(ctx context.Context, limit time.Duration) *watchdog {
 
 func (w *watchdog) moved() { w.timer.Reset(w.limit) }
 
+// rest stops the clock until something moves: nobody waits for the other side.
+func (w *watchdog) rest() { w.timer.Stop() }
+
 func (w *watchdog) stop() {
 	w.timer.Stop()
 	w.cancel(nil)
@@ -61,10 +64,9 @@ func (b *body) Read(p []byte) (int, error) {
 	if b.r == nil {
 		return 0, io.ErrClosedPipe
 	}
+	b.watch.rest()
 	n, err := b.r.Read(p)
-	if n > 0 {
-		b.watch.moved()
-	}
+	b.watch.moved()
 	return n, err
 }
 
