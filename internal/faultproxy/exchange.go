@@ -1,6 +1,7 @@
 package faultproxy
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -38,6 +39,9 @@ func (x *exchange) run() error {
 		return x.end(do)
 	}
 	answer, err := x.forward(body)
+	if err != nil && x.f.request.do == doStall {
+		return x.end(doStall)
+	}
 	if err != nil {
 		return err
 	}
@@ -51,8 +55,10 @@ func (x *exchange) run() error {
 }
 
 // forward asks the server.
-func (x *exchange) forward(body io.Reader) (*http.Response, error) {
-	out := x.r.Clone(x.r.Context())
+func (x *exchange) forward(body *passage) (*http.Response, error) {
+	ctx, cancel := context.WithCancel(x.r.Context())
+	body.stalled = cancel
+	out := x.r.Clone(ctx)
 	out.RequestURI = ""
 	out.URL.Scheme, out.URL.Host = x.p.upstream.Scheme, x.p.upstream.Host
 	out.Host = x.r.Host // signatures cover it
@@ -134,8 +140,9 @@ func (x *exchange) drop() {
 type passage struct {
 	r io.Reader
 	flow
-	x    *exchange
-	done int64
+	x       *exchange
+	done    int64
+	stalled func() // what to do first when nothing more passes; may be nil
 }
 
 func (p *passage) Read(b []byte) (int, error) {
@@ -143,6 +150,9 @@ func (p *passage) Read(b []byte) (int, error) {
 	switch p.do {
 	case doReset, doStall, doClose, doShorten:
 		if left <= 0 {
+			if p.do == doStall && p.stalled != nil {
+				p.stalled()
+			}
 			return 0, p.x.end(p.do)
 		}
 		b = b[:min(int64(len(b)), left)]

@@ -47,7 +47,9 @@ type Answer struct {
 func ResetRequest(n int64) Fault { return Fault{request: flow{do: doReset, at: n}} }
 
 // StallRequest reads n bytes of the request's body and then nothing more, and
-// does not answer, until the other side goes away.
+// does not answer, until the other side goes away. The server sees a request
+// that breaks off: a proxy that does not read cannot tell when the other side
+// has gone.
 func StallRequest(n int64) Fault { return Fault{request: flow{do: doStall, at: n}} }
 
 // FlipRequest changes the byte at n of the request's body.

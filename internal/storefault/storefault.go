@@ -63,6 +63,10 @@ type Stage struct {
 	Body  int64 // how many bytes its body has at the least; 0 for none
 	// Compared says that the server compares the body with a checksum.
 	Compared bool
+	// Streamed says that there is one such request in a Put, and that its body
+	// cannot be sent again: a fault that happens to it once may be told in
+	// place of being survived.
+	Streamed bool
 }
 
 // Broken is an endpoint that does not work and what has to be said of it.
@@ -92,6 +96,10 @@ func Run(t *testing.T, cfg Config) {
 	t.Run("delete", func(t *testing.T) { runDeletes(t, &cfg) })
 	t.Run("endpoint", func(t *testing.T) { runEndpoints(t, &cfg) })
 }
+
+// RunPuts runs the faults of uploads alone, for another size whose blobs are
+// read and removed like those that Run has tried.
+func RunPuts(t *testing.T, cfg Config) { runPuts(t, &cfg) }
 
 // patience is a net for what hangs.
 const patience = 2 * time.Minute
