@@ -89,6 +89,8 @@ var allowed = map[string][]string{
 	"plugins-wasm/mysql/mysql":              {"", "plugin", "plugins-wasm/internal/mysqlcli", "plugins-wasm/internal/tool"},
 	"plugins-wasm/xtrabackup":               {"plugin/pdk", "plugins-wasm/xtrabackup/xtrabackup"},
 	"plugins-wasm/xtrabackup/xtrabackup":    {"", "plugin", "plugin/pdk", "plugins-wasm/internal/mysqlcli", "plugins-wasm/internal/tool"},
+	"plugins-wasm/webdav":                   {"plugin/pdk", "plugins-wasm/webdav/webdav"},
+	"plugins-wasm/webdav/webdav":            {"", "plugin", "plugins-wasm/internal/rest", "plugins-wasm/internal/stream"},
 	"plugins-wasm/mongo":                    {"plugin/pdk", "plugins-wasm/mongo/mongo"},
 	"plugins-wasm/mongo/mongo":              {"", "plugin", "plugin/pdk", "plugins-wasm/internal/tool"},
 }
