@@ -53,6 +53,8 @@ var allowed = map[string][]string{
 	"plugins-wasm/s3":                       {"plugin/pdk", "plugins-wasm/s3/s3"},
 	"plugins-wasm/s3/s3":                    {"", "plugin", "plugin/pdk", "plugin/pdk/pdkhttp"},
 	"plugins-wasm/scality":                  {"plugin/pdk", "plugins-wasm/s3/s3"},
+	"plugins-wasm/sftp":                     {"plugin/pdk", "plugins-wasm/sftp/sftp"},
+	"plugins-wasm/sftp/sftp":                {"", "plugin", "plugin/pdk", "plugins-wasm/internal/rest", "plugins-wasm/internal/stream"},
 	"server":                                {"", "plugin"},
 	"daemon":                                {"*"},
 	"internal/bundled":                      {},
