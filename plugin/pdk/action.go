@@ -35,7 +35,10 @@ func restore(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	return shield.FirstError(t.Restore(ctx, c.stdin), c.stdin.complete())
+	if err := t.Restore(ctx, c.stdin); err != nil {
+		return err // and nobody waits for input that may never come
+	}
+	return c.stdin.complete()
 }
 
 // An answer is what store prints. The original protocol called the size
@@ -53,7 +56,10 @@ func store(ctx context.Context, c *call) error {
 		return err
 	}
 	stored, err := c.put(ctx, s)
-	if err := shield.FirstError(err, c.stdin.complete()); err != nil {
+	if err != nil {
+		return err // and nobody waits for input that may never come
+	}
+	if err := c.stdin.complete(); err != nil {
 		return err
 	}
 	a := answer{Key: stored.Key, Digest: stored.Digest}
