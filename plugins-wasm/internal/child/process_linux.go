@@ -1,0 +1,13 @@
+package child
+
+import (
+	"os/exec"
+	"syscall"
+)
+
+// attributes puts the program into a group of its own, so that a signal to the
+// plugin's leaves it time to clean up, and has the kernel kill it when the
+// plugin is killed.
+func attributes(c *exec.Cmd) {
+	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+}

@@ -1,0 +1,12 @@
+//go:build unix && !linux
+
+package child
+
+import (
+	"os/exec"
+	"syscall"
+)
+
+// attributes puts the program into a group of its own, so that a signal to the
+// plugin's leaves it time to clean up.
+func attributes(c *exec.Cmd) { c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }

@@ -1,0 +1,12 @@
+//go:build !unix
+
+package child
+
+import "os/exec"
+
+// There is no SIGINT here: programs are ended at once.
+
+func attributes(*exec.Cmd)  {}
+func busy(error) bool       { return false }
+func interrupt(c *exec.Cmd) { kill(c) }
+func kill(c *exec.Cmd)      { _ = c.Process.Kill() }
