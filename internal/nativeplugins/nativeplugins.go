@@ -17,12 +17,14 @@ import (
 	"github.com/shieldhq/shield/plugin"
 	"github.com/shieldhq/shield/plugin/exec"
 	"github.com/shieldhq/shield/plugin/pdk"
+	"github.com/shieldhq/shield/plugins-wasm/rclone/rclone"
 	"github.com/shieldhq/shield/plugins-wasm/sftp/sftp"
 )
 
 // plugins are the plugins by name. It is never written to but by tests.
 var plugins = map[string]func() plugin.Opener{
-	"sftp": func() plugin.Opener { return sftp.Plugin() },
+	"sftp":   func() plugin.Opener { return sftp.Plugin() },
+	"rclone": func() plugin.Opener { return rclone.Plugin() },
 }
 
 // command is the argument by which a program is asked to be a plugin. The
