@@ -49,6 +49,7 @@ type Archive struct {
 	Versions map[string]string `json:"versions,omitempty"`
 	Counts   map[string]int64  `json:"counts,omitempty"`
 
+	// Compression is the level, or raw: the blob is the raw bytes.
 	Compression  string `json:"compression"`
 	Encrypted    bool   `json:"encrypted"`
 	RawSize      int64  `json:"raw_size"`      // bytes that the target gave

@@ -94,7 +94,9 @@ type Job struct {
 	Priority int    `json:"priority"` // 0 (first) to 100 (last)
 	Paused   bool   `json:"paused"`
 	// Compression is a level of package archive: fastest, default, better or
-	// none. Empty means fastest.
+	// none; or raw, for the stream of the target as it is, which cannot be
+	// encrypted. Empty means raw where the store wants that and the job is
+	// Unencrypted, else fastest.
 	Compression string `json:"compression"`
 	// Unencrypted stores archives without sealing them.
 	Unencrypted bool `json:"unencrypted"`
@@ -126,8 +128,12 @@ func (j *Job) Validate() error {
 	}
 	switch j.Compression {
 	case "", "fastest", "default", "better", "none":
+	case "raw":
+		if !j.Unencrypted {
+			return FieldErrorf("compression", "is raw, which cannot be encrypted: unencrypted is to be set, too, or another compression")
+		}
 	default:
-		return FieldErrorf("compression", "is %q: fastest, default, better or none are allowed", j.Compression)
+		return FieldErrorf("compression", "is %q: fastest, default, better, none or raw are allowed", j.Compression)
 	}
 	if j.Timeout < 0 {
 		return FieldErrorf("timeout", "is %d seconds: it cannot be negative", j.Timeout)

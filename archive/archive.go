@@ -55,10 +55,10 @@ func ParseLevel(s string) (Level, error) {
 	switch l := Level(s); l {
 	case "":
 		return Fastest, nil
-	case Fastest, Default, Better, None:
+	case Fastest, Default, Better, None, Raw:
 		return l, nil
 	}
-	return "", shield.FieldErrorf("level", "%q is not one of fastest, default, better, none", s)
+	return "", shield.FieldErrorf("level", "%q is not one of fastest, default, better, none, raw", s)
 }
 
 // A Summary is what is known of a stream once it ended well.

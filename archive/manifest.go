@@ -9,9 +9,11 @@ import (
 	"github.com/shieldhq/shield"
 )
 
-// Format and version of the manifests that this package writes.
+// Formats and version of the manifests that this package writes. RawFormat is
+// that of a raw archive: the blob is the raw bytes.
 const (
 	ManifestFormat  = "stream"
+	RawFormat       = "raw"
 	ManifestVersion = 1
 )
 
@@ -74,6 +76,9 @@ func (m *Manifest) Expect() *Expect {
 // encode returns the JSON that is signed.
 func (m Manifest) encode() ([]byte, error) {
 	m.Format, m.Version = ManifestFormat, ManifestVersion
+	if m.Level == Raw {
+		m.Format = RawFormat
+	}
 	m.TakenAt, m.FinishedAt, m.ExpiresAt = m.TakenAt.UTC(), m.FinishedAt.UTC(), m.ExpiresAt.UTC()
 	if m.Recipients == nil {
 		m.Recipients = []string{}
@@ -104,7 +109,7 @@ func (m *Manifest) validate() error {
 	if _, err := ParseLevel(string(m.Level)); err != nil {
 		return err
 	}
-	if err := m.validateSizes(); err != nil {
+	if err := shield.FirstError(m.validateSizes(), m.validateRaw()); err != nil {
 		return err
 	}
 	if err := boundedSource(m.Versions, m.Counts); err != nil {
@@ -118,7 +123,7 @@ func (m *Manifest) validate() error {
 }
 
 func (m *Manifest) validateSizes() error {
-	if m.RawSize < 0 || m.SealedSize <= 0 || m.Frames < 0 {
+	if m.RawSize < 0 || m.SealedSize < 0 || m.SealedSize == 0 && m.Level != Raw || m.Frames < 0 {
 		return shield.FieldErrorf("sealed_size", "and raw_size and frames must not be negative")
 	}
 	if !isDigest(m.RawDigest) {
@@ -131,6 +136,19 @@ func (m *Manifest) validateSizes() error {
 		if !shield.IsUUID(ref.Archive) || ref.Key == "" || len(ref.Key) > maxText || !isDigest(ref.SealedDigest) || ref.SealedSize <= 0 {
 			return shield.FieldErrorf("refs", "%q is not a whole reference", clip(ref.Key))
 		}
+	}
+	return nil
+}
+
+// validateRaw checks that nothing says that a raw archive is anything else, and
+// that nothing else says that it is raw.
+func (m *Manifest) validateRaw() error {
+	raw := m.Level == Raw
+	if raw != (m.Format == RawFormat) {
+		return shield.FieldErrorf("format", "%q does not go with level %q", m.Format, m.Level)
+	}
+	if raw && (m.SealedSize != m.RawSize || m.SealedDigest != m.RawDigest || m.Frames != 0 || m.Seal != "" || len(m.Recipients) > 0) {
+		return shield.FieldErrorf("level", "%q goes with equal sizes and digests, no frames, no seal and no recipients", m.Level)
 	}
 	return nil
 }
@@ -151,10 +169,10 @@ func decodeManifest(data []byte) (*Manifest, error) {
 	if err := json.Unmarshal(data, &m); err != nil {
 		return nil, manifestf("not valid JSON: %v", err)
 	}
-	if m.Format != ManifestFormat || m.Version != ManifestVersion {
+	if m.Format != ManifestFormat && m.Format != RawFormat || m.Version != ManifestVersion {
 		return nil, shield.Errorf(shield.Invalid, "archive.OpenManifest",
-			"manifest has format %q version %d; this shield reads %q version %d",
-			clip(m.Format), m.Version, ManifestFormat, ManifestVersion)
+			"manifest has format %q version %d; this shield reads %q and %q version %d",
+			clip(m.Format), m.Version, ManifestFormat, RawFormat, ManifestVersion)
 	}
 	if err := m.validate(); err != nil {
 		return nil, manifestf("%v", err)

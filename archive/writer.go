@@ -76,6 +76,9 @@ func NewWriter(dst io.Writer, h Header, opts *WriterOptions) (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
+	if level == Raw {
+		return nil, shield.FieldErrorf("level", "%q has no frames: a RawWriter makes it", level)
+	}
 	head, err := h.encode()
 	if err != nil {
 		return nil, err

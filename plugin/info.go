@@ -61,6 +61,14 @@ const (
 	DeliverEnv  Delivery = "env"  // JSON in SHIELD_ENDPOINT
 )
 
+// Streams is which streams a store wants.
+type Streams string
+
+// StreamsRaw is for a store that keeps what its blobs have in common only once:
+// compressed or encrypted, they have nothing in common. It gets raw streams
+// from jobs that neither encrypt nor name a compression.
+const StreamsRaw Streams = "raw"
+
 // Info is how a plugin describes itself.
 type Info struct {
 	Name         string          `json:"name"`
@@ -79,6 +87,8 @@ type Info struct {
 	SlowProbe bool `json:"slow_probe,omitempty"`
 	// Keeping says that the store action honours --until.
 	Keeping bool `json:"keeping,omitempty"`
+	// Streams says which streams the store wants, sealed ones if it is empty.
+	Streams Streams `json:"streams,omitempty"`
 	// Digest is "sha256:<hex>" of the code that answered, set by the host.
 	Digest string `json:"digest,omitempty"`
 	// Runs is how the host runs the plugin, set by the host.
@@ -181,6 +191,9 @@ func (i *Info) Check() error {
 	case "", DeliverArgv, DeliverFD, DeliverEnv:
 	default:
 		return bad(`endpoint is %q: "argv", "fd" or "env" is wanted`, i.Endpoint)
+	}
+	if i.Streams != "" && i.Streams != StreamsRaw {
+		return bad(`streams is %q: "raw" is wanted, or nothing`, i.Streams)
 	}
 	seen := map[string]bool{}
 	for n := range i.Fields {

@@ -23,15 +23,15 @@ import (
 // digest; the blob is found there; the manifest is stored and read back.
 // Failing anywhere purges what was stored.
 func (c *call) backup(ctx context.Context) (shield.TaskResult, error) {
-	opts, err := c.sealing()
-	if err != nil {
-		return shield.TaskResult{}, err
-	}
 	target, info, err := c.openTarget(ctx)
 	if err != nil {
 		return shield.TaskResult{}, err
 	}
 	store, storeInfo, err := c.openStore(ctx)
+	if err != nil {
+		return shield.TaskResult{}, err
+	}
+	opts, err := c.sealing(&storeInfo)
 	if err != nil {
 		return shield.TaskResult{}, err
 	}
@@ -54,11 +54,26 @@ func (c *call) backup(ctx context.Context) (shield.TaskResult, error) {
 	return result, err
 }
 
-// sealing returns how the archive is to be written.
-func (c *call) sealing() (*archive.WriterOptions, error) {
+// sealing returns how the archive is to be written. A store gets the raw
+// streams that it wants only from a job that leaves it the choice and that
+// does not encrypt: what is to be encrypted always is.
+func (c *call) sealing(store *plugin.Info) (*archive.WriterOptions, error) {
 	level, err := archive.ParseLevel(c.task.Compression)
 	if err != nil {
 		return nil, err
+	}
+	if store.Streams == plugin.StreamsRaw && level != archive.Raw {
+		switch {
+		case c.task.Compression == "" && c.task.Unencrypted:
+			level = archive.Raw
+		case c.task.Unencrypted:
+			c.logf("store %s keeps once what archives have in common, if their streams are raw; this job's are not, since it has the compression %s", c.task.StoreName, level)
+		default:
+			c.logf("store %s keeps once what archives have in common, if their streams are raw; this job's are not, since they are encrypted", c.task.StoreName)
+		}
+	}
+	if level == archive.Raw && !c.task.Unencrypted {
+		return nil, shield.FieldErrorf("compression", "is raw, which cannot be encrypted")
 	}
 	opts := &archive.WriterOptions{Level: level, Workers: c.runner.opts.Workers}
 	if len(c.runner.opts.SigningKey) == 0 {
@@ -112,7 +127,7 @@ func (b *backup) run(ctx context.Context) (*shield.Archive, error) {
 func (b *backup) stream(ctx context.Context) (archive.Summary, plugin.Stored, error) {
 	t := b.transfer
 	pr, pw := io.Pipe()
-	w, err := archive.NewWriter(waitingWriter{pw, t}, b.header(), b.opts)
+	w, err := b.writer(waitingWriter{pw, t})
 	if err != nil {
 		return archive.Summary{}, plugin.Stored{}, err
 	}
@@ -144,6 +159,21 @@ func (b *backup) stream(ctx context.Context) (archive.Summary, plugin.Stored, er
 	return sum, ack, t.verdict(ctx)
 }
 
+// A writer makes an archive: an archive.Writer or an archive.RawWriter.
+type writer interface {
+	io.Writer
+	counter
+	Close() (archive.Summary, error)
+	Abort(err error)
+}
+
+func (b *backup) writer(dst io.Writer) (writer, error) {
+	if b.opts.Level == archive.Raw {
+		return archive.NewRawWriter(dst), nil
+	}
+	return archive.NewWriter(dst, b.header(), b.opts)
+}
+
 // put stores a blob, and has it kept until the archive expires by a store that
 // can.
 func (b *backup) put(ctx context.Context, key string, r io.Reader) (plugin.Stored, error) {
@@ -159,7 +189,7 @@ func (b *backup) expires() time.Time {
 
 // seal runs the target and ends the archive stream, cleanly if the target
 // ended well.
-func (b *backup) seal(ctx context.Context, t *transfer, w *archive.Writer) (archive.Summary, error) {
+func (b *backup) seal(ctx context.Context, t *transfer, w writer) (archive.Summary, error) {
 	err := b.guarded(ctx, func() error { return b.target.Backup(ctx, w) })
 	if err == nil {
 		err = stopped(ctx)

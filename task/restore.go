@@ -49,7 +49,7 @@ func (c *call) restore(ctx context.Context) (shield.TaskResult, error) {
 
 // shut closes the stream, the blob first so that nothing waits for it any
 // more. A store that hangs even then is left behind.
-func (c *call) shut(blob io.Closer, r *archive.Reader) {
+func (c *call) shut(blob io.Closer, r reader) {
 	over, cancel := context.WithCancel(context.Background())
 	cancel()
 	err := c.guarded(over, func() error {
@@ -64,10 +64,22 @@ func (c *call) shut(blob io.Closer, r *archive.Reader) {
 	}
 }
 
+// A reader gives back an archive: an archive.Reader or an archive.RawReader.
+type reader interface {
+	io.ReadCloser
+	io.WriterTo
+	counter
+	Summary() (archive.Summary, error)
+}
+
 // unseal opens the archive stream and checks that it is the wanted one.
-func (c *call) unseal(ctx context.Context, t *transfer, blob io.Reader) (*archive.Reader, error) {
+func (c *call) unseal(ctx context.Context, t *transfer, blob io.Reader) (reader, error) {
 	opts := &archive.ReaderOptions{Identities: c.runner.opts.Identities, Workers: c.runner.opts.Workers, Want: expect(c.task)}
-	r, err := guard(ctx, c.runner.opts.Grace, func() (*archive.Reader, error) {
+	raw := c.task.Expected != nil && c.task.Expected.Compression == string(archive.Raw)
+	r, err := guard(ctx, c.runner.opts.Grace, func() (reader, error) {
+		if raw {
+			return archive.NewRawReader(waitingReader{blob, t}, opts.Want)
+		}
 		return archive.NewReader(waitingReader{blob, t}, opts)
 	})
 	if err != nil {
@@ -87,7 +99,7 @@ func expect(t *shield.Task) *archive.Expect {
 }
 
 // feed runs the target on the stream and judges the end of both.
-func (c *call) feed(ctx context.Context, t *transfer, restore func(context.Context, io.Reader) error, r *archive.Reader) error {
+func (c *call) feed(ctx context.Context, t *transfer, restore func(context.Context, io.Reader) error, r reader) error {
 	src := &provenReader{r: r, t: t}
 	err := c.guarded(ctx, func() error { return restore(ctx, src) })
 	if err != nil {
@@ -115,7 +127,7 @@ func (c *call) feed(ctx context.Context, t *transfer, restore func(context.Conte
 // provenReader records how the archive stream ended: an error of it fails
 // the task whatever the target makes of it.
 type provenReader struct {
-	r     *archive.Reader
+	r     reader
 	t     *transfer
 	ended bool
 }

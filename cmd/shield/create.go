@@ -97,7 +97,7 @@ type createJob struct {
 	RetentionPolicy string `help:"Policy that says how long archives are kept." required:"" name:"retention-policy" placeholder:"POLICY"`
 	Priority        int    `help:"0 (first) to 100 (last)." default:"50"`
 	Paused          bool   `help:"Do not start it by its schedule yet."`
-	Compression     string `help:"zstd level: fastest, default, better, or none." default:"fastest" placeholder:"LEVEL"`
+	Compression     string `help:"zstd level: fastest, default, better, or none; or raw, which cannot be encrypted. Default: raw if the store wants that and the job is unencrypted, else fastest." placeholder:"LEVEL"`
 	Unencrypted     bool   `help:"Store archives in the clear."`
 	Timeout         period `help:"Time after which a task of it is ended, like 90m; 0: the daemon's default." placeholder:"TIME"`
 }

@@ -152,7 +152,7 @@ type editJob struct {
 	RetentionPolicy *string `help:"Policy that says how long archives are kept." name:"retention-policy" placeholder:"POLICY"`
 	Priority        *int    `help:"0 (first) to 100 (last)."`
 	Paused          *bool   `help:"Do not start it by its schedule." negatable:""`
-	Compression     *string `help:"zstd level: fastest, default, better, or none." placeholder:"LEVEL"`
+	Compression     *string `help:"zstd level: fastest, default, better, or none; or raw, which cannot be encrypted." placeholder:"LEVEL"`
 	Unencrypted     *bool   `help:"Store archives in the clear." negatable:""`
 	Timeout         *period `help:"Time after which a task of it is ended, like 90m; 0: the daemon's default." placeholder:"TIME"`
 }

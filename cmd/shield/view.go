@@ -83,8 +83,16 @@ var jobView = view[shield.Job]{
 	},
 	uuid: metaUUID(func(j *shield.Job) *shield.Meta { return &j.Meta }),
 	more: func(j *shield.Job) [][2]string {
-		return [][2]string{{"compression", cmp.Or(j.Compression, "fastest")}, {"encrypted", yes(!j.Unencrypted)}, {"timeout", timeout(j.Timeout)}}
+		return [][2]string{{"compression", cmp.Or(j.Compression, defaultCompression(j))}, {"encrypted", yes(!j.Unencrypted)}, {"timeout", timeout(j.Timeout)}}
 	},
+}
+
+// defaultCompression is what a job has that names none.
+func defaultCompression(j *shield.Job) string {
+	if j.Unencrypted {
+		return "raw if the store wants that, else fastest"
+	}
+	return "fastest"
 }
 
 var archiveView = view[shield.Archive]{
