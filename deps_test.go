@@ -58,6 +58,8 @@ var allowed = map[string][]string{
 	"plugins-wasm/internal/child":           {"", "plugin"},
 	"plugins-wasm/rclone":                   {"plugin/pdk", "plugins-wasm/rclone/rclone"},
 	"plugins-wasm/rclone/rclone":            {"", "plugin", "plugins-wasm/internal/child", "plugins-wasm/internal/tool"},
+	"plugins-wasm/restic":                   {"plugin/pdk", "plugins-wasm/restic/restic"},
+	"plugins-wasm/restic/restic":            {"", "plugin", "plugins-wasm/internal/child"},
 	"server":                                {"", "plugin"},
 	"daemon":                                {"*"},
 	"internal/bundled":                      {},

@@ -18,6 +18,7 @@ import (
 	"github.com/shieldhq/shield/plugin/exec"
 	"github.com/shieldhq/shield/plugin/pdk"
 	"github.com/shieldhq/shield/plugins-wasm/rclone/rclone"
+	"github.com/shieldhq/shield/plugins-wasm/restic/restic"
 	"github.com/shieldhq/shield/plugins-wasm/sftp/sftp"
 )
 
@@ -25,6 +26,7 @@ import (
 var plugins = map[string]func() plugin.Opener{
 	"sftp":   func() plugin.Opener { return sftp.Plugin() },
 	"rclone": func() plugin.Opener { return rclone.Plugin() },
+	"restic": func() plugin.Opener { return restic.Plugin() },
 }
 
 // command is the argument by which a program is asked to be a plugin. The
