@@ -39,6 +39,12 @@ type Archive struct {
 	Notes       string        `json:"notes"`
 	Status      ArchiveStatus `json:"status"`
 	PurgeReason string        `json:"purge_reason"`
+	// Held archives are not purged, by retention or by request, until they are
+	// released.
+	Held bool `json:"held"`
+	// ReviewAt is when retention looks again at an archive that a rule of its
+	// policy keeps beyond its expiry; zero for others.
+	ReviewAt time.Time `json:"review_at,omitzero"`
 
 	Plugin        string `json:"plugin"` // target plugin that made the stream
 	PluginVersion string `json:"plugin_version"`

@@ -23,7 +23,8 @@ var allowed = map[string][]string{
 	"archive":                               {""},
 	"catalog":                               {""},
 	"catalog/catalogtest":                   {""},
-	"scheduler":                             {"", "scheduler/timespec"},
+	"scheduler":                             {"", "scheduler/retention", "scheduler/timespec"},
+	"scheduler/retention":                   {"", "scheduler/timespec"},
 	"scheduler/timespec":                    {""},
 	"task":                                  {"", "archive", "internal/able", "plugin", "plugin/plugintest"},
 	"plugin":                                {""},
@@ -61,6 +62,7 @@ var allowed = map[string][]string{
 	"plugins-wasm/restic":                   {"plugin/pdk", "plugins-wasm/restic/restic"},
 	"plugins-wasm/restic/restic":            {"", "plugin", "plugins-wasm/internal/child"},
 	"server":                                {"", "plugin"},
+	"server":                                {"", "plugin", "scheduler/retention", "scheduler/timespec"}, // what only computes
 	"daemon":                                {"*"},
 	"internal/bundled":                      {},
 	"internal/faultproxy":                   {},

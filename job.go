@@ -60,21 +60,56 @@ func (s *Schedule) Validate() error {
 	return FirstError(s.validate(), ValidateText("timespec", s.Timespec), ValidateText("timezone", s.Timezone))
 }
 
-// A Policy is a retention policy: how long an archive is kept.
+// A Policy is a retention policy: how long an archive is kept. It is kept
+// until its expiry, and beyond that as long as one of the rules wants it.
 type Policy struct {
 	Meta
 	Expiry int64 `json:"expiry"` // seconds from the moment the archive was taken
+	// KeepLast wants the newest archives of a job. The others want the newest
+	// one of each hour, day, ISO 8601 week, month or year, for the newest so
+	// many of these that have any.
+	KeepLast    int `json:"keep_last"`
+	KeepHourly  int `json:"keep_hourly"`
+	KeepDaily   int `json:"keep_daily"`
+	KeepWeekly  int `json:"keep_weekly"`
+	KeepMonthly int `json:"keep_monthly"`
+	KeepYearly  int `json:"keep_yearly"`
+	// MinValid is how many of the newest valid archives of a target are never
+	// purged; 0 means 1, and there is no less.
+	MinValid int `json:"min_valid"`
+	// Timezone is the IANA zone that hours, days and so on are of; empty: UTC.
+	Timezone string `json:"timezone"`
 }
 
 // MaxExpiry is the longest retention, 100 years in seconds.
 const MaxExpiry = 100 * 366 * 24 * 3600
 
-// Validate checks the policy.
+// MaxKeep is the largest number of archives that a rule can ask for.
+const MaxKeep = 100_000
+
+// Keeps reports whether a rule may want archives beyond their expiry, other
+// than the newest valid one of a target.
+func (p *Policy) Keeps() bool {
+	return p.KeepLast > 0 || p.KeepHourly > 0 || p.KeepDaily > 0 || p.KeepWeekly > 0 || p.KeepMonthly > 0 || p.KeepYearly > 0 || p.MinValid > 1
+}
+
+// Validate checks the policy, but not that its time zone exists.
 func (p *Policy) Validate() error {
+	for _, k := range []struct {
+		field string
+		n     int
+	}{
+		{"keep_last", p.KeepLast}, {"keep_hourly", p.KeepHourly}, {"keep_daily", p.KeepDaily}, {"keep_weekly", p.KeepWeekly},
+		{"keep_monthly", p.KeepMonthly}, {"keep_yearly", p.KeepYearly}, {"min_valid", p.MinValid},
+	} {
+		if k.n < 0 || k.n > MaxKeep {
+			return FieldErrorf(k.field, "is %d: 0 to %d are allowed", k.n, MaxKeep)
+		}
+	}
 	if p.Expiry < 1 || p.Expiry > MaxExpiry {
 		return FieldErrorf("expiry", "is %d seconds: 1 to %d (100 years) are allowed", p.Expiry, int64(MaxExpiry))
 	}
-	return p.validate()
+	return FirstError(p.validate(), ValidateText("timezone", p.Timezone))
 }
 
 // Retention is the policy as a duration.

@@ -111,10 +111,12 @@ type JobService interface {
 type ArchiveService interface {
 	Archive(ctx context.Context, uuid string) (*Archive, error)
 	Archives(ctx context.Context, f Filter) ([]*Archive, error)
-	// UpdateArchive writes notes, status, purge reason and expiry.
+	// UpdateArchive writes notes, status, purge reason, expiry, whether it is
+	// held, and its review.
 	UpdateArchive(ctx context.Context, a *Archive) error
-	// ExpiredArchives returns at most limit valid archives whose expiry is
-	// at or before now, without the newest valid one of each target.
+	// ExpiredArchives returns at most limit valid archives whose expiry, or
+	// whose review if there is one, is at or before now, without those that
+	// are held and without the newest valid one of each target.
 	ExpiredArchives(ctx context.Context, now time.Time, limit int) ([]*Archive, error)
 }
 

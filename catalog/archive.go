@@ -26,6 +26,8 @@ type archiveRow struct {
 	Notes         string `bun:"notes"`
 	Status        string `bun:"status"`
 	PurgeReason   string `bun:"purge_reason"`
+	Held          bool   `bun:"held"`
+	ReviewAt      stamp  `bun:"review_at"`
 	Plugin        string `bun:"plugin"`
 	PluginVersion string `bun:"plugin_version"`
 	PluginDigest  string `bun:"plugin_digest"`
@@ -47,7 +49,7 @@ func archiveToRow(a *shield.Archive) *archiveRow {
 		UUID: a.UUID, Target: a.Target, TargetName: a.TargetName, Store: a.Store, StoreName: a.StoreName, Job: a.Job,
 		Key: a.Key, ManifestKey: a.ManifestKey,
 		TakenAt: stampOf(a.TakenAt), ExpiresAt: stampOf(a.ExpiresAt),
-		Notes: a.Notes, Status: string(a.Status), PurgeReason: a.PurgeReason,
+		Notes: a.Notes, Status: string(a.Status), PurgeReason: a.PurgeReason, Held: a.Held, ReviewAt: stampOf(a.ReviewAt),
 		Plugin: a.Plugin, PluginVersion: a.PluginVersion, PluginDigest: a.PluginDigest,
 		Compression: a.Compression, Encrypted: a.Encrypted,
 		RawSize: a.RawSize, RawDigest: a.RawDigest,
@@ -61,7 +63,7 @@ func (r *archiveRow) noun() *shield.Archive {
 		UUID: r.UUID, Target: r.Target, TargetName: r.TargetName, Store: r.Store, StoreName: r.StoreName, Job: r.Job,
 		Key: r.Key, ManifestKey: r.ManifestKey,
 		TakenAt: r.TakenAt.Time, ExpiresAt: r.ExpiresAt.Time,
-		Notes: r.Notes, Status: shield.ArchiveStatus(r.Status), PurgeReason: r.PurgeReason,
+		Notes: r.Notes, Status: shield.ArchiveStatus(r.Status), PurgeReason: r.PurgeReason, Held: r.Held, ReviewAt: r.ReviewAt.Time,
 		Plugin: r.Plugin, PluginVersion: r.PluginVersion, PluginDigest: r.PluginDigest,
 		Compression: r.Compression, Encrypted: r.Encrypted,
 		RawSize: r.RawSize, RawDigest: r.RawDigest,
@@ -142,6 +144,7 @@ func (db *DB) UpdateArchive(ctx context.Context, a *shield.Archive) error {
 		}
 		made = *old
 		made.Notes, made.Status, made.PurgeReason, made.ExpiresAt = a.Notes, a.Status, a.PurgeReason, whole(a.ExpiresAt)
+		made.Held, made.ReviewAt = a.Held, whole(a.ReviewAt)
 		if err := update(ctx, tx, archiveToRow(&made), a.UUID); err != nil {
 			return err
 		}
@@ -194,10 +197,11 @@ func expiredQuery(db bun.IDB, model any, now time.Time, limit int) *bun.SelectQu
 	q := selectArchives(db, model).
 		ModelTableExpr("archives AS n INDEXED BY archives_expiry").
 		Where("n.status = 'valid'").
-		Where("n.expires_at <= ?", floorMilli(now)).
+		Where("n.held = 0").
+		Where("coalesce(n.review_at, n.expires_at) <= ?", floorMilli(now)).
 		Where(`EXISTS (SELECT 1 FROM archives AS newer
 			WHERE newer.status = 'valid' AND newer.target_uuid = n.target_uuid
 			AND (newer.taken_at, newer.id) > (n.taken_at, n.id))`).
-		OrderExpr("n.expires_at, n.id")
+		OrderExpr("coalesce(n.review_at, n.expires_at), n.id")
 	return limited(q, shield.Filter{Limit: limit})
 }

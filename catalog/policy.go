@@ -11,15 +11,31 @@ import (
 type policyRow struct {
 	bun.BaseModel `bun:"table:retention,alias:n"`
 	metaRow
-	Expiry int64 `bun:"expiry"`
+	Expiry      int64  `bun:"expiry"`
+	KeepLast    int    `bun:"keep_last"`
+	KeepHourly  int    `bun:"keep_hourly"`
+	KeepDaily   int    `bun:"keep_daily"`
+	KeepWeekly  int    `bun:"keep_weekly"`
+	KeepMonthly int    `bun:"keep_monthly"`
+	KeepYearly  int    `bun:"keep_yearly"`
+	MinValid    int    `bun:"min_valid"`
+	Timezone    string `bun:"timezone"`
 }
 
 func policyToRow(p *shield.Policy) *policyRow {
-	return &policyRow{metaRow: metaToRow(p.Meta), Expiry: p.Expiry}
+	return &policyRow{
+		metaRow: metaToRow(p.Meta), Expiry: p.Expiry,
+		KeepLast: p.KeepLast, KeepHourly: p.KeepHourly, KeepDaily: p.KeepDaily, KeepWeekly: p.KeepWeekly,
+		KeepMonthly: p.KeepMonthly, KeepYearly: p.KeepYearly, MinValid: p.MinValid, Timezone: p.Timezone,
+	}
 }
 
 func (r *policyRow) noun() *shield.Policy {
-	return &shield.Policy{Meta: r.meta(), Expiry: r.Expiry}
+	return &shield.Policy{
+		Meta: r.meta(), Expiry: r.Expiry,
+		KeepLast: r.KeepLast, KeepHourly: r.KeepHourly, KeepDaily: r.KeepDaily, KeepWeekly: r.KeepWeekly,
+		KeepMonthly: r.KeepMonthly, KeepYearly: r.KeepYearly, MinValid: r.MinValid, Timezone: r.Timezone,
+	}
 }
 
 func policies() noun[shield.Policy, policyRow] {

@@ -135,14 +135,20 @@ func (s *Scheduler) fillPurge(ctx context.Context, t *shield.Task, r shield.Requ
 	if a.Status == shield.ArchivePurged {
 		return shield.Errorf(shield.Conflict, "", "archive %s is purged already: %s", a.UUID, a.PurgeReason)
 	}
+	if a.Held {
+		return shield.Errorf(shield.Conflict, "", "archive %s is held: release it first", a.UUID)
+	}
 	open, err := s.catalog.Tasks(ctx, shield.Filter{
-		Op: shield.OpPurge, Store: a.Store, Statuses: []string{string(shield.TaskPending), string(shield.TaskRunning)},
+		Store: a.Store, Statuses: []string{string(shield.TaskPending), string(shield.TaskRunning)},
 	})
 	if err != nil {
 		return err
 	}
 	for _, o := range open {
-		if o.Archive == a.UUID {
+		if o.Archive == a.UUID && o.Op == shield.OpRestore {
+			return shield.Errorf(shield.Conflict, "", "archive %s is being restored, by task %s", a.UUID, o.UUID)
+		}
+		if o.Archive == a.UUID && o.Op == shield.OpPurge {
 			text := fmt.Sprintf("archive %s is being purged already, by task %s", a.UUID, o.UUID)
 			if o.Waits() {
 				text += ", which " + o.Error

@@ -234,6 +234,19 @@ func (c *Client) RunJob(ctx context.Context, ref string) (*shield.Task, error) {
 	return c.task(ctx, http.MethodPost, at("/v1/jobs", ref, "run"), nil)
 }
 
+// PreviewPolicy returns what a retention policy makes of the archives of all
+// jobs that are under it, the newest of each job first.
+func (c *Client) PreviewPolicy(ctx context.Context, ref string) ([]Preview, error) {
+	var out []Preview
+	return out, c.Do(ctx, http.MethodGet, at("/v1/retention", ref, "preview"), nil, &out)
+}
+
+// PreviewJob returns what its retention policy makes of a job's archives.
+func (c *Client) PreviewJob(ctx context.Context, ref string) ([]Preview, error) {
+	var out []Preview
+	return out, c.Do(ctx, http.MethodGet, at("/v1/jobs", ref, "retention"), nil, &out)
+}
+
 // Events returns what happened, the newest first.
 func (c *Client) Events(ctx context.Context, query url.Values) ([]*shield.Event, error) {
 	var out []*shield.Event

@@ -10,6 +10,7 @@ import (
 
 	"github.com/shieldhq/shield"
 	"github.com/shieldhq/shield/plugin"
+	"github.com/shieldhq/shield/scheduler/timespec"
 )
 
 // A noun serves the five routes of one kind of thing that users make.
@@ -230,8 +231,12 @@ func (s *Server) policies() *noun[shield.Policy] {
 		server: s, path: "/retention", filters: []string{"name", "used", "limit"},
 		create: s.catalog.CreatePolicy, get: s.catalog.Policy, list: s.catalog.Policies,
 		update: s.catalog.UpdatePolicy, remove: s.catalog.DeletePolicy, changed: nothing,
-		meta:    func(p *shield.Policy) *shield.Meta { return &p.Meta },
-		prepare: func(_ context.Context, p, _ *shield.Policy) error { return p.Validate() },
+		meta: func(p *shield.Policy) *shield.Meta { return &p.Meta },
+		prepare: func(_ context.Context, p, _ *shield.Policy) error {
+			_, err := timespec.Location(p.Timezone)
+			return shield.FirstError(p.Validate(), err)
+		},
+		show: func(p *shield.Policy) { p.MinValid = max(1, p.MinValid) },
 	}
 }
 

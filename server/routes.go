@@ -47,36 +47,43 @@ func (s *Server) mountArchives(g routes) {
 		}
 		return s.json(w, http.StatusOK, a)
 	})
-	g.handle("PATCH", "/archives/:ref", s.annotateArchive)
+	g.handle("PATCH", "/archives/:ref", s.changeArchive)
 	g.handle("DELETE", "/archives/:ref", func(w http.ResponseWriter, req bunrouter.Request) error {
 		return s.submit(w, req, shield.Request{Op: shield.OpPurge, Archive: ref(req), Reason: "deleted by admin"})
 	})
 	g.handle("POST", "/archives/:ref/restore", s.restoreArchive)
 }
 
-// annotateArchive changes an archive's notes, all that clients may change.
-func (s *Server) annotateArchive(w http.ResponseWriter, req bunrouter.Request) error {
+// changeArchive changes an archive's notes and whether it is held, all that
+// clients may change.
+func (s *Server) changeArchive(w http.ResponseWriter, req bunrouter.Request) error {
 	body, err := readBody(w, req.Request)
 	if err != nil {
 		return err
 	}
 	var change struct {
 		Notes *string `json:"notes"`
+		Held  *bool   `json:"held"`
 	}
 	if err := decode(body, &change); err != nil {
 		return err
 	}
-	if change.Notes == nil {
-		return shield.FieldErrorf("notes", "is missing: it is all that can be changed of an archive")
-	}
-	if err := shield.ValidateText("notes", *change.Notes); err != nil {
-		return err
+	if change.Notes == nil && change.Held == nil {
+		return shield.FieldErrorf("notes", "is missing: notes and held are all that can be changed of an archive")
 	}
 	a, err := s.catalog.Archive(req.Context(), ref(req))
 	if err != nil {
 		return err
 	}
-	a.Notes = *change.Notes
+	if change.Notes != nil {
+		a.Notes = *change.Notes
+	}
+	if change.Held != nil {
+		if *change.Held && a.Status != shield.ArchiveValid && a.Status != shield.ArchiveInvalid {
+			return shield.Errorf(shield.Conflict, "", "archive %s is %s: only one that is not about to be purged can be held", a.UUID, a.Status)
+		}
+		a.Held = *change.Held
+	}
 	if err := s.catalog.UpdateArchive(req.Context(), a); err != nil {
 		return err
 	}

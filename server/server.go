@@ -188,6 +188,8 @@ func (s *Server) routes() {
 	s.schedules().mount(g)
 	s.policies().mount(g)
 	s.jobs().mount(g)
+	g.handle("GET", "/retention/:ref/preview", s.previewPolicy)
+	g.handle("GET", "/jobs/:ref/retention", s.previewJob)
 	s.mountArchives(g)
 	s.mountTasks(g)
 	g.handle("GET", "/plugins", s.listPlugins)

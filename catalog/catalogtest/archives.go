@@ -35,6 +35,7 @@ func testArchiveMade(t *testing.T, f *fixture) {
 func testArchiveUpdate(t *testing.T, f *fixture) {
 	a := f.addArchive(epoch())
 	a.Notes, a.PurgeReason, a.ExpiresAt, a.Status = "kept for the audit", "none", time.Time{}, shield.ArchiveInvalid
+	a.Held, a.ReviewAt = true, epoch().Add(time.Hour)
 	must(t, f.UpdateArchive(f.ctx, a))
 	got, err := f.Archive(f.ctx, a.UUID)
 	must(t, err)
@@ -115,7 +116,7 @@ func testExpired(t *testing.T, open func(t testing.TB) shield.Catalog) {
 		if name == "e" { // the newest, but found to be damaged
 			f.setStatus(a, shield.ArchiveInvalid, "")
 		}
-		if name == "c" { // as old as a, but held for ever
+		if name == "c" { // as old as a, but never expires
 			a.ExpiresAt = time.Time{}
 			must(t, f.UpdateArchive(f.ctx, a))
 		}
@@ -131,4 +132,26 @@ func testExpired(t *testing.T, open func(t testing.TB) shield.Catalog) {
 	f.addArchive(epoch().Add(time.Hour))
 	wantSame(t, "when a newer one exists", expired(now.Add(time.Second), 10), "ad")
 	wantSame(t, "the first of them", expired(now.Add(time.Second), 1), "a")
+	first := f.archive(names, "a")
+	first.Held = true
+	must(t, f.UpdateArchive(f.ctx, first))
+	wantSame(t, "without the one that is held", expired(now.Add(time.Second), 10), "d")
+	first.Held, first.ReviewAt = false, now.Add(time.Minute)
+	must(t, f.UpdateArchive(f.ctx, first))
+	wantSame(t, "before a review", expired(now.Add(time.Second), 10), "d")
+	wantSame(t, "after it", expired(now.Add(time.Minute), 10), "da")
+}
+
+// archive returns one by the name that a test has given it.
+func (f *fixture) archive(names map[string]string, name string) *shield.Archive {
+	f.t.Helper()
+	for uuid, n := range names {
+		if n == name {
+			a, err := f.Archive(f.ctx, uuid)
+			must(f.t, err)
+			return a
+		}
+	}
+	f.t.Fatalf("there is no archive %s", name)
+	return nil
 }

@@ -93,7 +93,10 @@ func newSchedule(name string) *shield.Schedule {
 }
 
 func newPolicy(name string) *shield.Policy {
-	return &shield.Policy{Meta: shield.Meta{Name: name}, Expiry: 30 * 24 * 3600}
+	return &shield.Policy{
+		Meta: shield.Meta{Name: name}, Expiry: 30 * 24 * 3600, KeepLast: 1, KeepHourly: 2, KeepDaily: 3, KeepWeekly: 4,
+		KeepMonthly: 5, KeepYearly: 6, MinValid: 7, Timezone: "Europe/Rome",
+	}
 }
 
 func newJob(name, target string) *shield.Job {

@@ -78,7 +78,15 @@ func (c *createSchedule) Run(e *env) error {
 
 type createPolicy struct {
 	naming
-	Expiry string `help:"How long archives are kept: 36h, 30d, 8w, 7y." required:"" placeholder:"TIME"`
+	Expiry      string `help:"How long archives are kept: 36h, 30d, 8w, 7y." required:"" placeholder:"TIME"`
+	KeepLast    int    `help:"Keep this many of the newest archives of a job beyond that." placeholder:"N"`
+	KeepHourly  int    `help:"Keep the newest archive of each of the newest N hours that have one." placeholder:"N"`
+	KeepDaily   int    `help:"The same with days." placeholder:"N"`
+	KeepWeekly  int    `help:"The same with weeks, which begin on Monday." placeholder:"N"`
+	KeepMonthly int    `help:"The same with months." placeholder:"N"`
+	KeepYearly  int    `help:"The same with years." placeholder:"N"`
+	MinValid    int    `help:"How many of the newest valid archives of a target are never purged, at least 1." default:"1" placeholder:"N"`
+	Timezone    string `help:"IANA time zone of hours, days and so on, like Europe/Rome; none: UTC." placeholder:"ZONE"`
 }
 
 func (c *createPolicy) Run(e *env) error {
@@ -86,7 +94,10 @@ func (c *createPolicy) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	return create(e, e.client.Policies(), &shield.Policy{Meta: c.meta(), Expiry: seconds}, policyView)
+	return create(e, e.client.Policies(), &shield.Policy{
+		Meta: c.meta(), Expiry: seconds, KeepLast: c.KeepLast, KeepHourly: c.KeepHourly, KeepDaily: c.KeepDaily, KeepWeekly: c.KeepWeekly,
+		KeepMonthly: c.KeepMonthly, KeepYearly: c.KeepYearly, MinValid: c.MinValid, Timezone: c.Timezone,
+	}, policyView)
 }
 
 type createJob struct {

@@ -129,11 +129,27 @@ func (c *editSchedule) Run(e *env) error {
 
 type editPolicy struct {
 	renaming
-	Expiry *string `help:"How long archives are kept: 36h, 30d, 8w, 7y." placeholder:"TIME"`
+	Expiry      *string `help:"How long archives are kept: 36h, 30d, 8w, 7y. Archives that exist keep their expiry." placeholder:"TIME"`
+	KeepLast    *int    `help:"Keep this many of the newest archives of a job beyond that; 0: none." placeholder:"N"`
+	KeepHourly  *int    `help:"Keep the newest archive of each of the newest N hours that have one; 0: none." placeholder:"N"`
+	KeepDaily   *int    `help:"The same with days." placeholder:"N"`
+	KeepWeekly  *int    `help:"The same with weeks, which begin on Monday." placeholder:"N"`
+	KeepMonthly *int    `help:"The same with months." placeholder:"N"`
+	KeepYearly  *int    `help:"The same with years." placeholder:"N"`
+	MinValid    *int    `help:"How many of the newest valid archives of a target are never purged, at least 1." placeholder:"N"`
+	Timezone    *string `help:"IANA time zone of hours, days and so on; empty: UTC." placeholder:"ZONE"`
 }
 
 func (c *editPolicy) Run(e *env) error {
-	p := c.patch()
+	p := c.patch().set("timezone", c.Timezone)
+	for field, n := range map[string]*int{
+		"keep_last": c.KeepLast, "keep_hourly": c.KeepHourly, "keep_daily": c.KeepDaily, "keep_weekly": c.KeepWeekly,
+		"keep_monthly": c.KeepMonthly, "keep_yearly": c.KeepYearly, "min_valid": c.MinValid,
+	} {
+		if n != nil {
+			p[field] = *n
+		}
+	}
 	if c.Expiry != nil {
 		seconds, err := parseExpiry(*c.Expiry)
 		if err != nil {

@@ -71,9 +71,31 @@ var scheduleView = view[shield.Schedule]{
 }
 
 var policyView = view[shield.Policy]{
-	kind: "retention policy", columns: []string{"name", "expiry", "summary"},
-	row:  func(p *shield.Policy) []string { return []string{p.Name, keep(p.Expiry), p.Summary} },
+	kind: "retention policy", columns: []string{"name", "expiry", "keeps", "summary"},
+	row: func(p *shield.Policy) []string {
+		return []string{p.Name, keep(p.Expiry), dash(keepRules(p)), p.Summary}
+	},
 	uuid: metaUUID(func(p *shield.Policy) *shield.Meta { return &p.Meta }),
+	more: func(p *shield.Policy) [][2]string {
+		return [][2]string{{"min valid", strconv.Itoa(p.MinValid)}, {"timezone", cmp.Or(p.Timezone, "UTC")}}
+	},
+}
+
+// keepRules are the rules of a policy, like "7 daily, 4 weekly".
+func keepRules(p *shield.Policy) string {
+	var rules []string
+	for _, r := range []struct {
+		n    int
+		name string
+	}{
+		{p.KeepLast, "last"}, {p.KeepHourly, "hourly"}, {p.KeepDaily, "daily"},
+		{p.KeepWeekly, "weekly"}, {p.KeepMonthly, "monthly"}, {p.KeepYearly, "yearly"},
+	} {
+		if r.n > 0 {
+			rules = append(rules, fmt.Sprintf("%d %s", r.n, r.name))
+		}
+	}
+	return strings.Join(rules, ", ")
 }
 
 var jobView = view[shield.Job]{
@@ -105,7 +127,7 @@ var archiveView = view[shield.Archive]{
 			{"plugin", a.Plugin + " " + a.PluginVersion}, {"versions", versionsText(a.Versions)}, {"counts", countsText(a.Counts)}, {"key", a.Key}, {"manifest", a.ManifestKey},
 			{"raw bytes", strconv.FormatInt(a.RawSize, 10)}, {"raw digest", a.RawDigest},
 			{"stored bytes", strconv.FormatInt(a.StoredSize, 10)}, {"stored digest", a.StoredDigest},
-			{"compression", a.Compression}, {"job uuid", a.Job}, {"encrypted", yes(a.Encrypted)}, {"purge reason", dash(a.PurgeReason)},
+			{"compression", a.Compression}, {"job uuid", a.Job}, {"encrypted", yes(a.Encrypted)}, {"held", yes(a.Held)}, {"review at", moment(a.ReviewAt)}, {"purge reason", dash(a.PurgeReason)},
 		}
 	},
 }

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/shieldhq/shield"
+	"github.com/shieldhq/shield/server"
+)
+
+type holdCmd struct {
+	Archive holdArchive `cmd:"" help:"Keep an archive from being purged until it is released."`
+}
+
+type holdArchive struct{ refArg }
+
+func (c *holdArchive) Run(e *env) error { return e.hold(c.Ref, true) }
+
+type releaseCmd struct {
+	Archive releaseArchive `cmd:"" help:"Let an archive that was held be purged."`
+}
+
+type releaseArchive struct{ refArg }
+
+func (c *releaseArchive) Run(e *env) error { return e.hold(c.Ref, false) }
+
+func (e *env) hold(ref string, held bool) error {
+	return edit(e, e.client.Archives(), ref, patch{"held": held}, archiveView)
+}
+
+type retentionCmd struct {
+	Preview previewCmd `cmd:"" help:"Show which archives a retention policy, or that of a job, keeps now, and why."`
+}
+
+type previewCmd struct {
+	Ref string `arg:"" name:"policy-or-job" help:"Name or UUID of a retention policy or a job. A policy comes first."`
+}
+
+func (c *previewCmd) Run(e *env) error {
+	all, err := e.client.PreviewPolicy(e.ctx, c.Ref)
+	if errors.Is(err, shield.NotFound) {
+		if all, err = e.client.PreviewJob(e.ctx, c.Ref); errors.Is(err, shield.NotFound) {
+			return shield.Errorf(shield.NotFound, "", "neither a retention policy nor a job has the name or UUID %q", c.Ref)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	kept := 0
+	for i := range all {
+		if all[i].Kept {
+			kept++
+		}
+	}
+	if err := printList(e, pointers(all), previewView, "valid archives under it"); err != nil || e.json || len(all) == 0 {
+		return err
+	}
+	_, err = fmt.Fprintf(e.out, "%d of %d archives are kept\n", kept, len(all))
+	return err
+}
+
+func pointers[T any](s []T) []*T {
+	out := make([]*T, len(s))
+	for i := range s {
+		out[i] = &s[i]
+	}
+	return out
+}
+
+var previewView = view[server.Preview]{
+	kind: "archive", columns: []string{"archive", "job", "taken at", "expires at", "kept", "by"},
+	row: func(p *server.Preview) []string {
+		a := p.Archive
+		return []string{a.UUID, p.Job, moment(a.TakenAt), moment(a.ExpiresAt), yes(p.Kept), dash(strings.Join(p.Rules, ", "))}
+	},
+}
