@@ -10,8 +10,9 @@ import (
 )
 
 const (
-	// expireBatch is how many archives are looked at between other work.
-	expireBatch = 100
+	// expireBatch is how many archives are looked at at once, and
+	// expireBatches how often before other work is done.
+	expireBatch, expireBatches = 100, 10
 	// reviewAfter is how long an archive that a rule keeps is left alone.
 	reviewAfter = time.Hour
 )
@@ -19,35 +20,45 @@ const (
 // expire queues the purge of archives that their policy no longer wants. The
 // newest valid archive of a target is never among them.
 func (s *Scheduler) expire(ctx context.Context, now time.Time) error {
+	for range expireBatches {
+		n, err := s.expireSome(ctx, now)
+		if err != nil {
+			return err
+		}
+		if n < expireBatch {
+			break
+		}
+	}
+	return s.resumePurges(ctx)
+}
+
+func (s *Scheduler) expireSome(ctx context.Context, now time.Time) (int, error) {
 	expired, err := s.catalog.ExpiredArchives(ctx, now, expireBatch)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	k := &keeping{catalog: s.catalog, now: now, plans: map[string]map[string]bool{}}
 	for _, a := range expired {
 		kept, err := k.keeps(ctx, a)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		if kept {
 			a.ReviewAt = now.Add(reviewAfter)
 			if err := s.catalog.UpdateArchive(ctx, a); err != nil {
-				return err
+				return 0, err
 			}
 			continue
 		}
 		a.Status = shield.ArchiveExpired
 		if err := s.catalog.UpdateArchive(ctx, a); err != nil {
-			return err
+			return 0, err
 		}
 		if err := s.purge(ctx, a, "expired "+a.ExpiresAt.UTC().Format(time.RFC3339)); err != nil {
-			return err
+			return 0, err
 		}
 	}
-	if len(expired) == expireBatch {
-		signal(s.replan) // there may be more
-	}
-	return s.resumePurges(ctx)
+	return len(expired), nil
 }
 
 // keeping asks the policies of jobs which archives they keep beyond their

@@ -24,6 +24,13 @@ func (w *world) valid(uuids []string) []int {
 	return numbers
 }
 
+// events returns those of a kind.
+func (w *world) events(k shield.EventKind) []*shield.Event {
+	w.t.Helper()
+	all := must[[]*shield.Event](w.t)(w.catalog.Events(w.t.Context(), shield.Filter{}))
+	return slices.DeleteFunc(all, func(e *shield.Event) bool { return e.Kind != k })
+}
+
 // TestKept: rules and holds keep archives beyond their expiry, an hour here,
 // and what they no longer keep is purged.
 func TestKept(t *testing.T) {

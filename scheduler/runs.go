@@ -216,11 +216,11 @@ func (s *Scheduler) startOrSkip(ctx context.Context, j *shield.Job, r *shield.Ru
 	// A run that is caught up must not start in a window either.
 	for _, at := range []time.Time{r.DueAt, now} {
 		if w, black := sch.Blacked(at); black {
-			return s.catalog.EndRun(ctx, r.UUID, shield.RunSkipped, blackout(w))
+			return s.pass(ctx, j, r, shield.RunSkipped, blackout(w))
 		}
 	}
 	if !sch.CatchUp && now.Sub(r.DueAt) > lateAfter {
-		return s.catalog.EndRun(ctx, r.UUID, shield.RunMissed, missed+", and its schedule does not catch up")
+		return s.pass(ctx, j, r, shield.RunMissed, missed+", and its schedule does not catch up")
 	}
 	open, err := s.catalog.Tasks(ctx, shield.Filter{
 		Job: j.UUID, Op: shield.OpBackup, Limit: 1,
@@ -230,7 +230,7 @@ func (s *Scheduler) startOrSkip(ctx context.Context, j *shield.Job, r *shield.Ru
 		return err
 	}
 	if len(open) > 0 {
-		return s.catalog.EndRun(ctx, r.UUID, shield.RunSkipped, fmt.Sprintf("task %s of the same job is still %s", open[0].UUID, open[0].Status))
+		return s.pass(ctx, j, r, shield.RunSkipped, fmt.Sprintf("task %s of the same job is still %s", open[0].UUID, open[0].Status))
 	}
 	t, err := s.taskFor(ctx, shield.Request{Op: shield.OpBackup, Job: j.UUID})
 	if err != nil {
@@ -241,6 +241,28 @@ func (s *Scheduler) startOrSkip(ctx context.Context, j *shield.Job, r *shield.Ru
 	}
 	signal(s.wake)
 	return nil
+}
+
+// pass ends a run that is not started, and records the event.
+func (s *Scheduler) pass(ctx context.Context, j *shield.Job, r *shield.Run, status shield.RunStatus, reason string) error {
+	if err := s.catalog.EndRun(ctx, r.UUID, status, reason); err != nil {
+		return err
+	}
+	passed := *r
+	passed.Status, passed.Reason = status, reason
+	return s.tell(ctx, j, &passed)
+}
+
+// tell records the event of a run that was missed or skipped.
+func (s *Scheduler) tell(ctx context.Context, j *shield.Job, r *shield.Run) error {
+	kind := shield.EventRunMissed
+	if r.Status == shield.RunSkipped {
+		kind = shield.EventRunSkipped
+	}
+	return s.catalog.RecordEvent(ctx, &shield.Event{
+		At: time.Now().UTC(), Kind: kind, Subject: j.UUID,
+		Message: fmt.Sprintf("run of job %s due at %s was %s: %s", j.Name, r.DueAt.UTC().Format(time.RFC3339), r.Status, r.Reason),
+	})
 }
 
 const missed = "its time passed while no scheduler ran"
@@ -259,7 +281,11 @@ func (s *Scheduler) recordMissed(ctx context.Context, j *shield.Job, sch *timesp
 		if w, black := sch.Blacked(next); black {
 			r.Status, r.Reason = shield.RunSkipped, blackout(w)
 		}
-		if err := s.catalog.RecordRun(ctx, r); err != nil && !errors.Is(err, shield.Conflict) {
+		err := s.catalog.RecordRun(ctx, r)
+		if err == nil {
+			err = s.tell(ctx, j, r)
+		}
+		if err != nil && !errors.Is(err, shield.Conflict) {
 			return err
 		}
 		from = next

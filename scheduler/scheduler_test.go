@@ -441,6 +441,9 @@ func TestOverlapIsSkipped(t *testing.T) {
 		if n := len(w.tasks(shield.Filter{Statuses: []string{"running", "pending"}})); n > 1 {
 			t.Errorf("%d tasks of one job at once", n)
 		}
+		if told := w.events(shield.EventRunSkipped); len(told) != len(skipped) || !strings.Contains(told[0].Message, "still running") {
+			t.Errorf("%d events of %d runs that were skipped", len(told), len(skipped))
+		}
 		if total := len(w.runs("")); total < 10 {
 			t.Errorf("only %d runs are accounted for in ten minutes", total)
 		}
@@ -466,6 +469,9 @@ func TestDowntime(t *testing.T) {
 		}
 		if n := len(w.runs(shield.RunMissed)); n != 23 {
 			t.Errorf("%d runs were missed, want 23", n)
+		}
+		if n := len(w.events(shield.EventRunMissed)); n != 23 {
+			t.Errorf("%d events of missed runs, want 23", n)
 		}
 	})
 }

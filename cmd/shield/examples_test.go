@@ -134,17 +134,23 @@ func freePort(t *testing.T) string {
 	return port
 }
 
-// TestFolderExample runs the script that operators can read.
-func TestFolderExample(t *testing.T) {
+// TestScriptsOfExamples runs the scripts that operators can read.
+func TestScriptsOfExamples(t *testing.T) {
+	t.Parallel()
 	bin := programs(t)
 	cmd := exec.Command("go", "build", "-o", bin, ".")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
-	script := exec.Command("../../examples/targets/fs.sh")
-	script.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"))
-	if out, err := script.CombinedOutput(); err != nil || !strings.Contains(string(out), "Every file is back, twice") {
-		t.Errorf("%v: %s", err, out)
+	for name, end := range map[string]string{"targets/fs.sh": "Every file is back, twice\n", "dev-mode/run.sh": "something worth keeping\n"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			script := exec.Command("../../examples/" + name)
+			script.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"))
+			if out, err := script.CombinedOutput(); err != nil || !strings.HasSuffix(string(out), end) {
+				t.Errorf("%v: %s", err, out)
+			}
+		})
 	}
 }
