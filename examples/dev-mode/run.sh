@@ -27,7 +27,7 @@ shield create job --name files --target files --store disk --schedule nightly --
 shield status
 
 # count STATUS prints how many archives have it.
-count() { shield --json list archives --all --status "$1" | grep -c '"uuid"' || true; }
+count() { shield --json list archives --status "$1" | grep -c '"uuid"' || true; }
 
 echo '# Waiting for the job to run twice'
 while test "$(shield --json list runs --status succeeded | grep -c '"uuid"' || true)" -lt 2; do sleep 1; done
@@ -36,9 +36,12 @@ echo '# Waiting for retention to purge what has expired'
 while test "$(count purged)" -lt 1; do sleep 1; done
 shield list archives --all
 
-echo '# Nothing runs any more; another look of retention, and the last valid archive is still there'
+echo '# The job is paused; all archives but the last valid one go'
 shield pause job files
+while test "$(count valid)" -gt 1; do sleep 1; done
+echo '# Another look of retention, and the last one, which has expired too, is still there'
 sleep 65
+shield list archives
 test "$(count valid)" -eq 1
 shield retention preview second
 archive=$(shield --json list archives | sed -n 's/.*"uuid": "\([^"]*\)".*/\1/p' | head -n 1)
