@@ -61,7 +61,6 @@ var allowed = map[string][]string{
 	"plugins-wasm/rclone/rclone":            {"", "plugin", "plugins-wasm/internal/child", "plugins-wasm/internal/tool"},
 	"plugins-wasm/restic":                   {"plugin/pdk", "plugins-wasm/restic/restic"},
 	"plugins-wasm/restic/restic":            {"", "plugin", "plugins-wasm/internal/child"},
-	"server":                                {"", "plugin"},
 	"server":                                {"", "plugin", "scheduler/retention", "scheduler/timespec"}, // what only computes
 	"daemon":                                {"*"},
 	"internal/bundled":                      {},
