@@ -111,13 +111,10 @@ func TestModes(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	put(t, openStore(t, dir, "mode", "0664"), key, "x")
-	if onWASI() {
-		t.Skip("WASI cannot set modes")
-	}
 	for name, want := range map[string]os.FileMode{key: 0o664, "2026": os.ModeDir | 0o775, "2026/01/31": os.ModeDir | 0o775} {
 		info, err := os.Stat(filepath.Join(dir, name))
 		must(t, err)
-		if info.Mode() != want {
+		if info.Mode() != want && !onWASI() { // which cannot set modes
 			t.Errorf("%s has the mode %v, want %v", name, info.Mode(), want)
 		}
 	}
