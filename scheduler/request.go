@@ -145,10 +145,11 @@ func (s *Scheduler) fillPurge(ctx context.Context, t *shield.Task, r shield.Requ
 		return err
 	}
 	for _, o := range open {
-		if o.Archive == a.UUID && o.Op == shield.OpRestore {
+		switch {
+		case o.Archive != a.UUID:
+		case o.Op == shield.OpRestore:
 			return shield.Errorf(shield.Conflict, "", "archive %s is being restored, by task %s", a.UUID, o.UUID)
-		}
-		if o.Archive == a.UUID && o.Op == shield.OpPurge {
+		case o.Op == shield.OpPurge:
 			text := fmt.Sprintf("archive %s is being purged already, by task %s", a.UUID, o.UUID)
 			if o.Waits() {
 				text += ", which " + o.Error
