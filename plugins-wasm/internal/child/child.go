@@ -87,7 +87,7 @@ func (f *Failure) Says(texts ...string) bool {
 	return false
 }
 
-// Run runs the program to its end. The error is the cause of ctx, that of the
+// Run runs the program to its end; it begins when the input gives something. The error is the cause of ctx, that of the
 // input or of the output, Unavailable for a program that hung, Invalid or
 // StoreFailed for one that is not there, and a *Failure for any end but exit
 // status 0.
@@ -97,6 +97,9 @@ func (p *Program) Run(ctx context.Context, r Run) error {
 	}
 	path, err := p.find()
 	if err != nil {
+		return err
+	}
+	if err := r.Stdin.wait(ctx); err != nil {
 		return err
 	}
 	dir, err := p.folder()
@@ -168,6 +171,7 @@ type call struct {
 	program *Program
 	ctx     context.Context
 	cmd     *exec.Cmd
+	stdin   io.WriteCloser
 	lines   *lines
 	watch   *watch
 	running chan struct{} // closed when cmd is there
@@ -179,13 +183,12 @@ type call struct {
 // run starts the program and waits for it, on one thread: the kernel ends the
 // program when the thread that started it ends.
 func (c *call) run(in *Input, command func() *exec.Cmd) error {
-	var stdin io.WriteCloser
 	started, ended := make(chan error, 1), make(chan error, 1)
 	go func() {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		var err error
-		c.cmd, stdin, err = start(command, in != nil)
+		c.cmd, c.stdin, err = start(command, in != nil)
 		started <- err
 		if err == nil {
 			close(c.running)
@@ -201,7 +204,7 @@ func (c *call) run(in *Input, command func() *exec.Cmd) error {
 	go func() {
 		defer close(fed)
 		if in != nil {
-			in.feed(c, stdin)
+			in.feed(c)
 		}
 	}()
 	err := <-ended
@@ -250,13 +253,35 @@ func (c *call) end(err error) {
 		return
 	}
 	close(c.stopped)
-	<-c.running // it may have written before it was known to be started
-	interrupt(c.cmd)
-	t := time.AfterFunc(c.program.Grace, func() { kill(c.cmd) })
 	go func() {
-		<-c.exited
-		t.Stop()
+		<-c.running // it may have written before it was known to be started
+		c.settle()
+		interrupt(c.cmd)
+		select {
+		case <-c.exited:
+		case <-time.After(c.program.Grace):
+			kill(c.cmd)
+		}
 	}()
+}
+
+// settleTime is for how long a program may leave its input unread before it is
+// interrupted all the same.
+const settleTime = 2 * time.Second
+
+// settle waits until the program has read what it was given. One that has not
+// is still beginning, and restic then leaves the lock that it was making.
+func (c *call) settle() {
+	late := time.After(settleTime)
+	for unread(c.stdin) {
+		select {
+		case <-c.exited:
+			return
+		case <-late:
+			return
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
 }
 
 // hangs is the error of a program that moved no byte.

@@ -129,6 +129,7 @@ echo ended >>%[2]s`, begun, marks))
 			} else {
 				go func() { waiting{path: begun}.wait(); cancel() }()
 			}
+			r = io.MultiReader(strings.NewReader("x\n"), r)
 			if err := p.Run(ctx, child.Run{Stdin: input(t, r)}); !errors.Is(err, c.want) {
 				t.Errorf("got %v", err)
 			}
@@ -136,6 +137,30 @@ echo ended >>%[2]s`, begun, marks))
 				t.Errorf("the program saw %q", b)
 			}
 		})
+	}
+}
+
+// TestRunEarly: a program is neither started for a stream that is broken from
+// the beginning, nor interrupted before it has begun to read.
+func TestRunEarly(t *testing.T) {
+	broken := errors.New("broken")
+	marks := filepath.Join(t.TempDir(), "marks")
+	p := program(t, fmt.Sprintf(`echo begun >>%[1]s
+sleep 0.3
+trap 'echo interrupted >>%[1]s; exit 1' INT
+while read line; do :; done`, marks))
+	if err := p.Run(t.Context(), child.Run{Stdin: input(t, failing{broken})}); !errors.Is(err, broken) {
+		t.Error(err)
+	}
+	if _, err := os.Stat(marks); err == nil {
+		t.Error("the program was started")
+	}
+	r := io.MultiReader(strings.NewReader("x\n"), failing{broken})
+	if err := p.Run(t.Context(), child.Run{Stdin: input(t, r)}); !errors.Is(err, broken) {
+		t.Error(err)
+	}
+	if b, _ := os.ReadFile(marks); string(b) != "begun\ninterrupted\n" {
+		t.Errorf("the program saw %q", b)
 	}
 }
 

@@ -72,6 +72,24 @@ func (in *Input) Rewind() bool {
 // all of it.
 func (in *Input) Ended() bool { return in.ended }
 
+// wait waits for the first part of the stream, so that no program is started
+// for one that is broken from the beginning.
+func (in *Input) wait(ctx context.Context) error {
+	if in == nil || in.size > 0 || in.kept != nil {
+		return nil
+	}
+	select {
+	case got := <-in.chunks:
+		in.keep(got)
+		in.next = 0
+		if len(got.data) == 0 && got.err != nil && !errors.Is(got.err, io.EOF) {
+			return got.err
+		}
+	case <-ctx.Done():
+	}
+	return context.Cause(ctx)
+}
+
 // get returns the next chunk; false if the program has ended or is to end.
 func (in *Input) get(c *call) (chunk, bool) {
 	if in.next < len(in.kept) {
@@ -105,13 +123,13 @@ func (in *Input) keep(got chunk) {
 
 // feed gives the stream to a program. Only its good end closes the program's
 // input.
-func (in *Input) feed(c *call, stdin io.WriteCloser) {
+func (in *Input) feed(c *call) {
 	for {
 		got, ok := in.get(c)
 		if !ok {
 			return
 		}
-		if _, err := stdin.Write(got.data); err != nil {
+		if _, err := c.stdin.Write(got.data); err != nil {
 			return // the program has ended, or does not read: its status tells
 		}
 		c.watch.moved()
@@ -121,7 +139,7 @@ func (in *Input) feed(c *call, stdin io.WriteCloser) {
 			return
 		case errors.Is(got.err, io.EOF):
 			in.ended = true
-			_ = stdin.Close()
+			_ = c.stdin.Close()
 			return
 		case got.err != nil:
 			c.end(got.err)

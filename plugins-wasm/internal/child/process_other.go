@@ -2,7 +2,10 @@
 
 package child
 
-import "os/exec"
+import (
+	"io"
+	"os/exec"
+)
 
 // There is no SIGINT here: programs are ended at once.
 
@@ -10,3 +13,6 @@ func attributes(*exec.Cmd)  {}
 func busy(error) bool       { return false }
 func interrupt(c *exec.Cmd) { kill(c) }
 func kill(c *exec.Cmd)      { _ = c.Process.Kill() }
+
+// unread is not known here.
+func unread(io.WriteCloser) bool { return false }
