@@ -6,7 +6,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"hash"
-	"hash/crc32"
+
+	"github.com/klauspost/crc32"
 )
 
 type hashDescriptor struct {

@@ -8,7 +8,8 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"hash"
-	"hash/crc32"
+
+	"github.com/klauspost/crc32"
 )
 
 type ownHash struct{ hash.Hash }
