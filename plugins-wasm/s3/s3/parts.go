@@ -9,7 +9,7 @@ import (
 )
 
 // inParts stores a stream of which the first part was read.
-func (b *blobWriter) inParts(ctx context.Context, first []byte, r io.Reader) error {
+func (b *blobWriter) inParts(ctx context.Context, first part, r io.Reader) error {
 	u, err := b.begin(ctx, b.name, b.options())
 	if err != nil {
 		return err
@@ -30,10 +30,10 @@ func (b *blobWriter) inParts(ctx context.Context, first []byte, r io.Reader) err
 }
 
 // divide sends the stream as the plan says.
-func (b *blobWriter) divide(l *lanes, u *upload, first []byte, r io.Reader) error {
+func (b *blobWriter) divide(l *lanes, u *upload, first part, r io.Reader) error {
 	p := b.s.plan
 	l.send(u, 1, first)
-	b.size = int64(len(first))
+	b.size = int64(len(first.data))
 	ended, err := b.fill(l, u, 2, p.direct, r)
 	for n := range p.segments {
 		if ended || err != nil {
@@ -54,13 +54,13 @@ func (b *blobWriter) fill(l *lanes, u *upload, from, to int, r io.Reader) (ended
 		if err != nil {
 			return false, err
 		}
-		var size int
-		if size, ended, err = readPart(l.ctx, r, buf); err != nil {
+		var p part
+		if p, ended, err = b.readPart(l.ctx, r, buf); err != nil {
 			return false, err
 		}
-		if size > 0 {
-			l.send(u, n, buf[:size])
-			b.size += int64(size)
+		if len(p.data) > 0 {
+			l.send(u, n, p)
+			b.size += int64(len(p.data))
 		}
 	}
 	return ended, nil
@@ -99,12 +99,12 @@ func (l *lanes) take() ([]byte, error) {
 }
 
 // send sends a part and frees its buffer afterwards.
-func (l *lanes) send(u *upload, number int, data []byte) {
+func (l *lanes) send(u *upload, number int, p part) {
 	l.wg.Go(func() {
-		if err := u.send(l.ctx, number, data); err != nil {
+		if err := u.send(l.ctx, number, p); err != nil {
 			l.cancel(err)
 		}
-		l.free <- data[:cap(data)]
+		l.free <- p.data[:cap(p.data)]
 	})
 }
 

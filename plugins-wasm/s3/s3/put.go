@@ -31,7 +31,7 @@ func (s *store) PutUntil(ctx context.Context, key string, r io.Reader, until tim
 	if s.c.LockMode != "none" {
 		b.until = until
 	}
-	first, ended, err := readFirst(ctx, r, s.plan.part)
+	first, ended, err := b.readFirst(ctx, r)
 	if err != nil {
 		return none, err
 	}
@@ -83,20 +83,16 @@ func (b *blobWriter) options() minio.PutObjectOptions {
 }
 
 // whole stores what fits into one part.
-func (b *blobWriter) whole(ctx context.Context, data []byte) error {
+func (b *blobWriter) whole(ctx context.Context, p part) error {
 	o := b.options()
-	sum, err := b.s.sum(data, !b.until.IsZero())
-	if err != nil {
-		return err
-	}
-	for k, v := range sum.header {
+	for k, v := range p.sum.header {
 		o.UserMetadata[k] = v[0]
 	}
-	err = b.s.attempt(ctx, b.op("send", "s3:PutObject"), func(ctx context.Context) error {
-		_, err := b.s.core.PutObject(ctx, b.s.c.Bucket, b.name, bytes.NewReader(data), int64(len(data)), sum.md5, sum.payload, o)
+	err := b.s.attempt(ctx, b.op("send", "s3:PutObject"), func(ctx context.Context) error {
+		_, err := b.s.core.PutObject(ctx, b.s.c.Bucket, b.name, bytes.NewReader(p.data), int64(len(p.data)), p.sum.md5, p.sum.payload, o)
 		return err
 	})
-	b.size = int64(len(data))
+	b.size = int64(len(p.data))
 	if err != nil {
 		b.takeBack(ctx)
 	}
@@ -158,38 +154,4 @@ func afterwards(ctx context.Context) (context.Context, context.CancelFunc) {
 		limit = 4 * time.Second
 	}
 	return context.WithTimeout(context.WithoutCancel(ctx), limit)
-}
-
-// readFirst reads one part, or all if that is less. What is small takes
-// little memory.
-func readFirst(ctx context.Context, r io.Reader, part int) (data []byte, ended bool, err error) {
-	const small = 64 << 10
-	buf := make([]byte, min(small, part))
-	n, ended, err := readPart(ctx, r, buf)
-	if ended || err != nil || len(buf) == part {
-		return buf[:n], ended, err
-	}
-	whole := make([]byte, part)
-	copy(whole, buf)
-	n, ended, err = readPart(ctx, r, whole[len(buf):])
-	return whole[:len(buf)+n], ended, err
-}
-
-// readPart fills buf, or reads to the end of r. It looks at ctx now and then:
-// a part that cannot be sent ends the upload.
-func readPart(ctx context.Context, r io.Reader, buf []byte) (n int, ended bool, err error) {
-	for n < len(buf) {
-		if ctx.Err() != nil {
-			return n, false, context.Cause(ctx)
-		}
-		m, err := r.Read(buf[n:min(len(buf), n+1<<20)])
-		n += m
-		if errors.Is(err, io.EOF) {
-			return n, true, nil
-		}
-		if err != nil {
-			return n, false, err
-		}
-	}
-	return n, false, nil
 }

@@ -17,8 +17,8 @@ func (b *blobWriter) segment(l *lanes, u *upload, number int, r io.Reader) (ende
 	if err != nil {
 		return false, err
 	}
-	n, ended, err := readPart(l.ctx, r, buf)
-	if err != nil || n == 0 {
+	p, ended, err := b.readPart(l.ctx, r, buf)
+	if err != nil || len(p.data) == 0 {
 		l.free <- buf
 		return ended, err
 	}
@@ -28,8 +28,8 @@ func (b *blobWriter) segment(l *lanes, u *upload, number int, r io.Reader) (ende
 	if err != nil {
 		return false, err
 	}
-	l.send(seg, 1, buf[:n])
-	b.size += int64(n)
+	l.send(seg, 1, p)
+	b.size += int64(len(p.data))
 	if !ended {
 		ended, err = b.fill(l, seg, 2, b.s.plan.segment, r)
 	}

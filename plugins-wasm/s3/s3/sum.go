@@ -21,35 +21,74 @@ type sum struct {
 
 const checksumHeader = "X-Amz-Checksum-"
 
-// sum computes what the settings want. A lock needs a checksum in any case.
-func (s *store) sum(data []byte, locked bool) (*sum, error) {
-	out := &sum{header: http.Header{}}
-	algorithm := s.c.Checksum
-	if algorithm == "none" && locked {
-		algorithm = "md5"
+// A summer computes the checksums of a part while it is read, when its bytes
+// are in the processor's cache yet.
+type summer struct {
+	algorithm string // that of the header
+	hashes    map[string]*pdk.Hash
+}
+
+// newSummer returns one for what the settings want. A lock needs a checksum in
+// any case.
+func (s *store) newSummer(locked bool) (*summer, error) {
+	m := &summer{algorithm: s.c.Checksum, hashes: map[string]*pdk.Hash{}}
+	if m.algorithm == "none" && locked {
+		m.algorithm = "md5"
 	}
-	if algorithm != "none" {
-		b, err := pdk.Sum(algorithm, data)
+	wanted := []string{m.algorithm}
+	if !s.c.secure && s.c.Signature == "4" {
+		wanted = append(wanted, "sha256")
+	}
+	for _, a := range wanted {
+		if a == "none" || m.hashes[a] != nil {
+			continue
+		}
+		h, err := pdk.NewHash(a)
+		if err != nil {
+			m.close()
+			return nil, err
+		}
+		m.hashes[a] = h
+	}
+	return m, nil
+}
+
+// Write implements io.Writer.
+func (m *summer) Write(p []byte) (int, error) {
+	for _, h := range m.hashes {
+		if _, err := h.Write(p); err != nil {
+			return 0, err
+		}
+	}
+	return len(p), nil
+}
+
+func (m *summer) close() {
+	for _, h := range m.hashes {
+		_ = h.Close()
+	}
+}
+
+// sum returns the checksums of what was written.
+func (m *summer) sum() (*sum, error) {
+	out := &sum{header: http.Header{}}
+	for a, h := range m.hashes {
+		b, err := h.Sum()
 		if err != nil {
 			return nil, err
 		}
-		text := base64.StdEncoding.EncodeToString(b)
-		if algorithm == "md5" {
-			out.md5 = text
-		} else {
-			out.value = text
-			out.header.Set(checksumHeader+algorithm, text)
-		}
-		if algorithm == "sha256" {
+		if a == "sha256" {
 			out.payload = hex.EncodeToString(b)
 		}
-	}
-	if !s.c.secure && out.payload == "" && s.c.Signature == "4" {
-		b, err := pdk.Sum("sha256", data)
-		if err != nil {
-			return nil, err
+		if a != m.algorithm {
+			continue
 		}
-		out.payload = hex.EncodeToString(b)
+		out.value = base64.StdEncoding.EncodeToString(b)
+		if a == "md5" {
+			out.md5, out.value = out.value, ""
+		} else {
+			out.header.Set(checksumHeader+a, out.value)
+		}
 	}
 	return out, nil
 }

@@ -78,15 +78,11 @@ func (u *upload) arm(ctx context.Context) error {
 
 // send sends a part, again if need be, and has the service compare it with
 // its checksum.
-func (u *upload) send(ctx context.Context, number int, data []byte) error {
-	s := u.b.s
-	sum, err := s.sum(data, false)
-	if err != nil {
-		return err
-	}
+func (u *upload) send(ctx context.Context, number int, p part) error {
+	s, sum := u.b.s, p.sum
 	var part minio.ObjectPart
-	err = s.attempt(ctx, u.b.op("send part "+itoa(number), "s3:PutObject"), func(ctx context.Context) (err error) {
-		part, err = s.core.PutObjectPart(ctx, s.c.Bucket, u.name, u.id, number, bytes.NewReader(data), int64(len(data)), minio.PutObjectPartOptions{
+	err := s.attempt(ctx, u.b.op("send part "+itoa(number), "s3:PutObject"), func(ctx context.Context) (err error) {
+		part, err = s.core.PutObjectPart(ctx, s.c.Bucket, u.name, u.id, number, bytes.NewReader(p.data), int64(len(p.data)), minio.PutObjectPartOptions{
 			Md5Base64: sum.md5, Sha256Hex: sum.payload, CustomHeader: sum.header.Clone(), DisableContentSha256: true, SSE: s.c.readSSEC(),
 		})
 		if got := part.ChecksumCRC32C + part.ChecksumSHA256; err == nil && got != "" && sum.value != "" && got != sum.value {
