@@ -98,7 +98,7 @@ func abiOpen(i *instance, m memory, a arguments) int64 {
 	if err != nil {
 		return int64(i.fail(err))
 	}
-	return int64(i.openDescriptor(b))
+	return int64(i.openDescriptor(m, b))
 }
 
 func abiRead(i *instance, m memory, a arguments) int64 {

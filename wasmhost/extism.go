@@ -175,7 +175,7 @@ func extismOpen(i *instance, p *extismsdk.CurrentPlugin, a arguments) int64 {
 	if err != nil {
 		return int64(i.fail(err))
 	}
-	return int64(i.openDescriptor(b))
+	return int64(i.openDescriptor(memory{}, b))
 }
 
 // extismRead returns the offset of a block with what was read, 0 at the end.

@@ -26,6 +26,9 @@ type httpDescriptor struct {
 	// by shut.
 	Length    int64 `json:"length"`
 	TimeoutMS int64 `json:"timeout_ms"` // until the header of the answer
+	// Memory is where in the guest's memory the body lies, which is sent from
+	// there.
+	Memory *uint32 `json:"memory"`
 	// Undo keeps the request: it is sent only if the handle is still open when
 	// the guest ends, however it ends. It has no body.
 	Undo bool `json:"undo"`
@@ -41,7 +44,7 @@ type httpSettings struct {
 
 // openHTTP sends a request. What is written to the handle is its body, what
 // is read from it the body of the answer.
-func (i *instance) openHTTP(d *httpDescriptor) (handle, error) {
+func (i *instance) openHTTP(d *httpDescriptor, m memory) (handle, error) {
 	u, err := url.Parse(d.URL)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return nil, i.errorf(errInvalid, "url is no URL like https://host:port/path")
@@ -59,16 +62,23 @@ func (i *instance) openHTTP(d *httpDescriptor) (handle, error) {
 	x := &exchange{}
 	x.ctx, x.cancel = context.WithCancelCause(i.ctx)
 	x.stream = &stream{in: newRing(streamRing, i.wake, newSignal()), status: x.status, end: x.abort}
-	if d.Length != 0 {
-		x.out = newRing(bodyRing, newSignal(), i.wake)
-	}
 	var body io.Reader
-	if x.out != nil {
+	switch {
+	case d.Memory != nil:
+		if x.lent, err = i.lend(m, *d.Memory, d.Length); err != nil {
+			return nil, err
+		}
+		body = x.lent.open()
+	case d.Length != 0:
+		x.out = newRing(bodyRing, newSignal(), i.wake)
 		body = ringReader{x.ctx, x.out}
 	}
 	request, err := d.request(x.ctx, i, body)
 	if err != nil {
 		return nil, err
+	}
+	if x.lent != nil { // lets a request begin anew whose connection had been closed
+		request.GetBody = func() (io.ReadCloser, error) { return x.lent.open(), nil }
 	}
 	i.pump(func() { x.run(i, transport, request, d.TimeoutMS) })
 	return x, nil
@@ -177,6 +187,7 @@ type exchange struct {
 	*stream
 	ctx    context.Context
 	cancel context.CancelCauseFunc
+	lent   *lent // the body, if it is sent from the guest's memory
 
 	mu   sync.Mutex
 	info map[string]any
@@ -192,7 +203,17 @@ func (x *exchange) status() (map[string]any, error) {
 	return x.info, x.err
 }
 
-func (x *exchange) abort() { x.cancel(errPipe) }
+func (x *exchange) abort() {
+	x.cancel(errPipe)
+	x.takeBack()
+}
+
+// takeBack ends the reading of the guest's memory.
+func (x *exchange) takeBack() {
+	if x.lent != nil {
+		x.lent.back()
+	}
+}
 
 // run does not follow redirects: the guest has to open what they lead to, and
 // so each hop is checked.
@@ -203,6 +224,7 @@ func (x *exchange) run(i *instance, t http.RoundTripper, r *http.Request, timeou
 		defer timer.Stop()
 	}
 	answer, err := t.RoundTrip(r)
+	x.takeBack()
 	if err != nil {
 		x.fail(i, err)
 		return

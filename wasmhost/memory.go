@@ -2,6 +2,7 @@ package wasmhost
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 
 	"github.com/tetratelabs/wazero/experimental"
@@ -34,6 +35,9 @@ type budget struct {
 	limit   int64
 	used    atomic.Int64
 	refused atomic.Bool // something was not given
+
+	lending sync.RWMutex // held for reading by who reads what is lent
+	freed   bool         // there is nothing to be read any more
 }
 
 // with returns a context in which modules take their memory from the budget.
@@ -65,8 +69,11 @@ func (l *linear) Reallocate(size uint64) []byte {
 	return l.room.resize(size)
 }
 
-// Free gives everything back.
+// Free gives everything back, when nobody reads it any more.
 func (l *linear) Free() {
+	l.budget.lending.Lock()
+	l.budget.freed = true
+	l.budget.lending.Unlock()
 	l.budget.used.Add(-l.size)
 	l.size = 0
 	l.room.free()

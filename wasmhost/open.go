@@ -19,12 +19,12 @@ type descriptor struct {
 }
 
 // openDescriptor returns the number of a new handle, or a negated errno.
-func (i *instance) openDescriptor(text []byte) int32 {
+func (i *instance) openDescriptor(m memory, text []byte) int32 {
 	d, err := parseDescriptor(text)
 	if err != nil {
 		return i.fail(i.errorf(errInvalid, "the descriptor %v", err))
 	}
-	h, err := d.open(i)
+	h, err := d.open(i, m)
 	if err != nil {
 		return i.fail(err)
 	}
@@ -60,14 +60,14 @@ type errorText string
 
 func (e errorText) Error() string { return string(e) }
 
-func (d *descriptor) open(i *instance) (handle, error) {
+func (d *descriptor) open(i *instance, m memory) (handle, error) {
 	switch {
 	case d.TCP != nil:
 		return i.openTCP(d.TCP)
 	case d.TLS != nil:
 		return i.openTLS(d.TLS)
 	case d.HTTP != nil:
-		return i.openHTTP(d.HTTP)
+		return i.openHTTP(d.HTTP, m)
 	case d.Exec != nil:
 		return i.openExec(d.Exec)
 	case d.Stderr != nil:

@@ -10,7 +10,7 @@ import (
 // The sizes of rings, powers of two. The blob's are large, since a whole
 // archive goes through them.
 const (
-	blobRing   = 1 << 20
+	blobRing   = 4 << 20
 	streamRing = 256 << 10
 	bodyRing   = 1 << 20 // of what a guest sends by HTTP
 )

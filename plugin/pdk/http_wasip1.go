@@ -1,10 +1,16 @@
 package pdk
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
+	"reflect"
+	"runtime"
+	"syscall"
 	"time"
+	"unsafe"
 )
 
 // An HTTPRequest is what Request asks of the host. Most plugins use
@@ -32,26 +38,32 @@ type HTTPResponse struct {
 	Body   io.ReadCloser       `json:"-"`
 }
 
-func (r *HTTPRequest) open(undo bool) (int32, error) {
-	b, err := json.Marshal(r)
-	if err != nil {
-		return 0, err
+// open opens the request. A body that lies in memory is sent from there, if the
+// host can do that.
+func (r *HTTPRequest) open(undo bool, body []byte) (int32, error) {
+	d := httpDescriptor{HTTPRequest: r, TLSConfig: r.TLS, IdleMS: r.Idle.Milliseconds(), Undo: undo}
+	if body != nil {
+		d.Memory = uintptr(unsafe.Pointer(unsafe.SliceData(body)))
 	}
-	d := map[string]any{"idle_ms": r.Idle.Milliseconds(), "undo": undo}
-	if err := json.Unmarshal(b, &d); err != nil {
-		return 0, err
-	}
-	if d, err = withTLS(d, r.TLS); err != nil {
-		return 0, err
-	}
-	return openHandle(map[string]any{"http": d})
+	return openHandle(struct {
+		HTTP *httpDescriptor `json:"http"`
+	}{&d})
+}
+
+// An httpDescriptor is what the host is told.
+type httpDescriptor struct {
+	*HTTPRequest
+	*TLSConfig
+	IdleMS int64   `json:"idle_ms"`
+	Undo   bool    `json:"undo"`
+	Memory uintptr `json:"memory,omitempty"`
 }
 
 // Undo has the host send a request if the plugin ends, or is stopped, before
 // the returned Closer is closed: no code of a plugin that is stopped runs any
 // more. The request has no body, and nobody looks at its answer.
 func Undo(r *HTTPRequest) (io.Closer, error) {
-	h, err := r.open(true)
+	h, err := r.open(true, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +73,8 @@ func Undo(r *HTTPRequest) (io.Closer, error) {
 // Request sends an HTTP request and returns when the header of the answer is
 // there.
 func Request(ctx context.Context, r *HTTPRequest) (*HTTPResponse, error) {
-	h, err := r.open(false)
+	memory := inMemory(r)
+	h, err := r.open(false, memory)
 	if err != nil {
 		if r.Body != nil {
 			_ = r.Body.Close()
@@ -70,9 +83,13 @@ func Request(ctx context.Context, r *HTTPRequest) (*HTTPResponse, error) {
 	}
 	s := newStream(h)
 	unwatch := context.AfterFunc(ctx, func() { _ = s.Close() })
-	if r.Length != 0 {
+	switch {
+	case memory != nil && takesNothing(h):
+		defer runtime.KeepAlive(memory)
+		defer func() { _ = r.Body.Close() }()
+	case r.Length != 0:
 		go sendBody(s, r.Body)
-	} else if r.Body != nil {
+	case r.Body != nil:
 		_ = r.Body.Close()
 	}
 	await(h, pollStat, s.closed)
@@ -84,6 +101,54 @@ func Request(ctx context.Context, r *HTTPRequest) (*HTTPResponse, error) {
 	}
 	answer.Body = &responseBody{s, unwatch}
 	return answer, nil
+}
+
+// inPlaceSize is from where on a body is sent from where it lies.
+const inPlaceSize = 16 << 10
+
+// The types of what io.NopCloser returns; net/http looks into them, too.
+var (
+	nopCloser         = reflect.TypeOf(io.NopCloser(nil))
+	nopCloserWriterTo = reflect.TypeOf(io.NopCloser(struct {
+		io.Reader
+		io.WriterTo
+	}{}))
+)
+
+// inMemory returns the body if it is a bytes.Reader, as client libraries make
+// of what they send: the host can take that without a copy through the guest.
+func inMemory(r *HTTPRequest) []byte {
+	if r.Body == nil || r.Length < inPlaceSize {
+		return nil
+	}
+	var body any = r.Body
+	if t := reflect.TypeOf(body); t == nopCloser || t == nopCloserWriterTo {
+		body = reflect.ValueOf(body).Field(0).Interface()
+	}
+	b, ok := body.(*bytes.Reader)
+	if !ok || int64(b.Len()) != r.Length {
+		return nil
+	}
+	var seen glance
+	_, _ = b.WriteTo(&seen)
+	return seen.p
+}
+
+// A glance is a writer that sees what it could write, and takes nothing.
+type glance struct{ p []byte }
+
+var errGlance = errors.New("takes nothing")
+
+// Write implements io.Writer.
+func (g *glance) Write(p []byte) (int, error) {
+	g.p = p
+	return 0, errGlance
+}
+
+// takesNothing reports whether the host has the body already. One that knows
+// nothing of bodies in memory wants it to be written.
+func takesNothing(h int32) bool {
+	return hostWrite(h, nil, 0, nonblock) == -int32(syscall.EBADF)
 }
 
 // sendBody breaks the request off if the body fails: the server must not take

@@ -88,6 +88,27 @@ static int handles(void) {
 	return fail("there was no limit");
 }
 
+// put opens a request whose body lies in memory.
+static int32_t put(uint32_t at, int64_t length) {
+	char d[700];
+	int n = snprintf(d, sizeof d, "{\"http\":{\"method\":\"PUT\",\"url\":\"%s\",\"memory\":%u,\"length\":%lld}}", field("url"), at, (long long)length);
+	return sh_open(d, n);
+}
+
+// bodies lends memory that it does not have, and changes and leaves what it
+// has lent.
+static int bodies(void) {
+	uint32_t at = (uint32_t)(uintptr_t)block;
+	if (put(0xfffffff0, 64) >= 0 || put(at, 0xffffffff) >= 0 || put(at, 1LL << 40) >= 0 || put(at, 0) >= 0 || put(at, -1) >= 0)
+		return fail("a body was believed");
+	int32_t h = put(at, sizeof block);
+	if (h < 0) return fail("nothing was sent");
+	if (sh_write(h, "x", 1, 1) != -EBADF || sh_shut(h) != -EBADF) return fail("there were two bodies");
+	puts("sending");
+	for (int k = 0; k < 1000; k++) kept = memset(block, k, sizeof block);
+	return 0;
+}
+
 static int readFile(void) {
 	int fd = open(field("use"), O_RDONLY);
 	char b[64];
@@ -109,8 +130,8 @@ int main(int argc, char **argv) {
 	if (argc > 1 && !strcmp(argv[1], "info")) {
 		puts("{\"name\":\"hostile\",\"author\":\"tests\",\"version\":\"1\",\"features\":{\"target\":\"yes\",\"store\":\"no\"},"
 		     "\"fields\":[{\"mode\":\"target\",\"name\":\"do\",\"type\":\"string\"},{\"mode\":\"target\",\"name\":\"addr\",\"type\":\"string\"},"
-		     "{\"mode\":\"target\",\"name\":\"use\",\"type\":\"string\"},{\"mode\":\"target\",\"name\":\"dir\",\"type\":\"abspath\"}],"
-		     "\"capabilities\":{\"tcp\":[\"{addr}\"],\"write\":[\"{dir}\"],\"exec\":[\"cat\"],\"memory\":\"32MiB\"},\"new\":{\"things\":[]}}");
+		     "{\"mode\":\"target\",\"name\":\"use\",\"type\":\"string\"},{\"mode\":\"target\",\"name\":\"url\",\"type\":\"url\"},{\"mode\":\"target\",\"name\":\"dir\",\"type\":\"abspath\"}],"
+		     "\"capabilities\":{\"tcp\":[\"{addr}\"],\"http\":[\"{url}\"],\"write\":[\"{dir}\"],\"exec\":[\"cat\"],\"memory\":\"32MiB\"},\"new\":{\"things\":[]}}");
 		return 0;
 	}
 	for (int k = 1; k + 1 < argc; k++)
@@ -139,6 +160,7 @@ int main(int argc, char **argv) {
 	if (does("dial")) return dial();
 	if (does("exec")) return command();
 	if (does("handles")) return handles();
+	if (does("bodies")) return bodies();
 	if (does("read")) return readFile();
 	if (does("symlink")) return linkOut();
 	if (does("unreachable")) __builtin_trap();

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -165,6 +166,13 @@ func (p *probe) get(ctx context.Context, w io.Writer) error {
 }
 
 func (p *probe) put(ctx context.Context, r io.Reader) error {
+	if p.Use == "memory" {
+		b, err := io.ReadAll(r)
+		if err != nil {
+			return err
+		}
+		r = bytes.NewReader(b)
+	}
 	request, err := http.NewRequestWithContext(ctx, "PUT", p.URL, r)
 	if err != nil {
 		return err
