@@ -188,7 +188,7 @@ func (c *child) pipes() (stdin io.WriteCloser, stdout io.ReadCloser, err error) 
 // feed closes the child's input only where the guest has ended it: a child
 // must not take what was cut off for the whole.
 func (c *child) feed(stdin io.WriteCloser) {
-	err := c.out.drain(c.ctx, stdin)
+	err := c.out.drain(c.ctx, paceOut(stdin))
 	if errors.Is(err, os.ErrClosed) {
 		err = errPipe // the program has ended, and its end of the pipe with it
 	}

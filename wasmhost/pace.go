@@ -9,6 +9,7 @@ const (
 	paceAfter = 256 << 10 // bytes of a stream: what is short is not held up
 	paceBelow = 32 << 10
 	pace      = time.Millisecond
+	paceMost  = 8 * time.Millisecond
 )
 
 // A paced reader lets the output of a program gather. Many write no more than
@@ -29,4 +30,51 @@ func (p *paced) Read(b []byte) (int, error) {
 	p.total += int64(n)
 	p.wait = p.total >= paceAfter && n < paceBelow && n < len(b)
 	return n, err
+}
+
+// A pacedWriter lets room gather in the pipe to a program that reads slower
+// than it is written to: the kernel wakes a writer that waits for room whenever
+// there is some for 4 KiB.
+type pacedWriter struct {
+	pipe
+	pause time.Duration
+}
+
+// A pipe to a program.
+type pipe interface {
+	// put writes as much of b as there is room for, without waiting.
+	put(b []byte) (int, error)
+	size() int // bytes that it has room for
+}
+
+// paceOut returns w, paced if it is a pipe that is large enough for that.
+func paceOut(w io.Writer) io.Writer {
+	if p := pipeOf(w); p != nil && p.size() >= paceAfter {
+		return &pacedWriter{pipe: p}
+	}
+	return w
+}
+
+// Write implements io.Writer.
+func (w *pacedWriter) Write(b []byte) (int, error) {
+	total := 0
+	for total < len(b) {
+		n, err := w.put(b[total:])
+		total += n
+		if err != nil {
+			return total, err
+		}
+		if total == len(b) {
+			break
+		}
+		// A program that took little meanwhile will be given longer.
+		switch {
+		case n < w.size()/8:
+			w.pause = min(max(2*w.pause, pace), paceMost)
+		case n > w.size()/2:
+			w.pause /= 2
+		}
+		time.Sleep(max(w.pause, pace))
+	}
+	return total, nil
 }

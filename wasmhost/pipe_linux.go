@@ -1,6 +1,9 @@
 package wasmhost
 
 import (
+	"errors"
+	"io"
+	"os"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -20,4 +23,48 @@ func enlarge(pipe any) {
 	if raw, err := c.SyscallConn(); err == nil {
 		_ = raw.Control(func(fd uintptr) { _, _ = unix.FcntlInt(fd, unix.F_SETPIPE_SZ, pipeSize) })
 	}
+}
+
+// pipeOf returns the pipe that w writes to, nil if it is none.
+func pipeOf(w io.Writer) pipe {
+	c, ok := w.(syscall.Conn)
+	if !ok {
+		return nil
+	}
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return nil
+	}
+	p := &rawPipe{raw: raw}
+	err = raw.Control(func(fd uintptr) { p.room, _ = unix.FcntlInt(fd, unix.F_GETPIPE_SZ, 0) })
+	if err != nil || p.room <= 0 {
+		return nil
+	}
+	return p
+}
+
+type rawPipe struct {
+	raw  syscall.RawConn
+	room int
+}
+
+func (p *rawPipe) size() int { return p.room }
+
+func (p *rawPipe) put(b []byte) (n int, err error) {
+	closed := p.raw.Write(func(fd uintptr) bool {
+		for {
+			if n, err = unix.Write(int(fd), b); !errors.Is(err, unix.EINTR) {
+				return true // never wait here
+			}
+		}
+	})
+	switch {
+	case closed != nil:
+		return 0, os.ErrClosed
+	case errors.Is(err, unix.EAGAIN):
+		return 0, nil
+	case err != nil:
+		return 0, os.NewSyscallError("write", err)
+	}
+	return n, nil
 }

@@ -3,9 +3,11 @@ package wasmhost_test
 import (
 	"bufio"
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"encoding/binary"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"net"
 	"net/http/httptest"
@@ -76,6 +78,27 @@ func TestExec(t *testing.T) {
 	}
 	if err := tg.Restore(t.Context(), strings.NewReader(strings.Repeat("row\n", 1<<20))); err != nil {
 		t.Error(err)
+	}
+}
+
+// A program that reads late, slowly, or only a part of its input.
+func TestExecSlow(t *testing.T) {
+	h := newHost(t, nil)
+	o := open(t, h, "probe", nil)
+	input := strings.Repeat("0123456789abcde\n", 1<<19)
+	whole := fmt.Sprintf("test $(sha256sum | cut -c1-64) = %x", sha256.Sum256([]byte(input)))
+	for script, ok := range map[string]bool{
+		"sleep 0.2; " + whole: true,
+		"(while dd bs=100k count=1 iflag=fullblock status=none | grep .; do sleep 0.01; done) | " + whole: true,
+		"head -c 1000000 >/dev/null": false,
+	} {
+		tg, err := o.OpenTarget(t.Context(), endpoint(t, map[string]any{"do": "x", "use": "sh", "args": "-c\n" + script}), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := tg.Restore(t.Context(), strings.NewReader(input)); ok != (err == nil) {
+			t.Errorf("%s: %v", script, err)
+		}
 	}
 }
 
