@@ -228,6 +228,10 @@ type Request struct {
 	Target  string `json:"target,omitempty"`
 	Store   string `json:"store,omitempty"`
 	Reason  string `json:"reason,omitempty"` // of a purge
+	// From is the target whose newest archive a restore takes, in place of
+	// Archive: the newest of those taken at or before At, unless that is zero.
+	From string    `json:"from,omitempty"`
+	At   time.Time `json:"at,omitzero"`
 }
 
 // A Lease is the right to run a task and to write its outcome.

@@ -106,7 +106,49 @@ func (s *Scheduler) fillArchive(ctx context.Context, t *shield.Task, r shield.Re
 	return a, s.fillStore(ctx, t, a.Store)
 }
 
+// newest returns the archive that a target's content of a time is restored
+// from: the newest that was taken by then; a zero time is now.
+func (s *Scheduler) newest(ctx context.Context, target string, at time.Time) (*shield.Archive, error) {
+	tg, err := s.catalog.Target(ctx, target)
+	if err != nil {
+		return nil, err
+	}
+	f := shield.Filter{Target: tg.UUID, Statuses: []string{string(shield.ArchiveValid), string(shield.ArchiveExpired)}}
+	if !at.IsZero() {
+		f.Before = at.Truncate(time.Millisecond).Add(time.Millisecond) // archives are told apart by that
+	}
+	f.Limit = 1
+	found, err := s.catalog.Archives(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	if len(found) > 0 {
+		return found[0], nil
+	}
+	f.Before, f.Limit = time.Time{}, 0
+	all, err := s.catalog.Archives(ctx, f)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(all) == 0:
+		return nil, shield.Errorf(shield.NotFound, "", "target %q has no archive that can be restored", tg.Name)
+	}
+	first := all[len(all)-1].TakenAt
+	return nil, &shield.Error{Code: shield.NotFound, Field: "at", Message: fmt.Sprintf("target %q has no archive from %s or before that can be restored: the oldest is from %s",
+		tg.Name, at.UTC().Format(time.RFC3339), first.UTC().Format(time.RFC3339))}
+}
+
 func (s *Scheduler) fillRestore(ctx context.Context, t *shield.Task, r shield.Request) error {
+	if r.From != "" {
+		if r.Archive != "" {
+			return shield.FieldErrorf("from", "is %q beside archive %s: one of them says what is to be restored", r.From, r.Archive)
+		}
+		a, err := s.newest(ctx, r.From, r.At)
+		if err != nil {
+			return err
+		}
+		r.Archive = a.UUID
+	}
 	a, err := s.fillArchive(ctx, t, r)
 	if err != nil {
 		return err

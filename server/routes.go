@@ -109,6 +109,27 @@ func (s *Server) restoreArchive(w http.ResponseWriter, req bunrouter.Request) er
 	return s.submit(w, req, shield.Request{Op: shield.OpRestore, Archive: ref(req), Target: r.Target})
 }
 
+// RestoreTargetRequest is the body of a restore of what a target held.
+type RestoreTargetRequest struct {
+	// At is the time of which the content is wanted; zero is now.
+	At     time.Time `json:"at,omitzero"`
+	Target string    `json:"target,omitempty"` // name or UUID of where to; empty: the same
+}
+
+func (s *Server) restoreTarget(w http.ResponseWriter, req bunrouter.Request) error {
+	body, err := readBody(w, req.Request)
+	if err != nil {
+		return err
+	}
+	var r RestoreTargetRequest
+	if len(body) > 0 {
+		if err := decode(body, &r); err != nil {
+			return err
+		}
+	}
+	return s.submit(w, req, shield.Request{Op: shield.OpRestore, From: ref(req), At: r.At, Target: r.Target})
+}
+
 func (s *Server) mountTasks(g routes) {
 	g.handle("GET", "/tasks", func(w http.ResponseWriter, req bunrouter.Request) error {
 		f, err := s.filter(req, taskFilters...)
@@ -146,6 +167,7 @@ func (s *Server) mountTasks(g routes) {
 	g.handle("POST", "/targets/:ref/test", func(w http.ResponseWriter, req bunrouter.Request) error {
 		return s.submit(w, req, shield.Request{Op: shield.OpTestTarget, Target: ref(req)})
 	})
+	g.handle("POST", "/targets/:ref/restore", s.restoreTarget)
 	g.handle("POST", "/targets/:ref/probe", func(w http.ResponseWriter, req bunrouter.Request) error {
 		return s.submit(w, req, shield.Request{Op: shield.OpProbeTarget, Target: ref(req)})
 	})

@@ -12,6 +12,7 @@ import (
 	"github.com/shieldhq/shield"
 	"github.com/shieldhq/shield/plugin"
 	"github.com/shieldhq/shield/plugin/plugintest"
+	"github.com/shieldhq/shield/server"
 )
 
 // TestTour takes one thing of each kind through its life.
@@ -426,6 +427,52 @@ func TestArchiveNotes(t *testing.T) {
 			if p := f.refused(f.do(method, on, body)); p.Status != 404 {
 				t.Errorf("%s %s: %+v", method, on, p)
 			}
+		}
+	}
+}
+
+// TestRestoreAt restores what a target held at a time: the newest archive that
+// was taken by then.
+func TestRestoreAt(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	ctx := t.Context()
+	f.setUp("a")
+	f.setUp("b")
+	_, err := f.client.RestoreTarget(ctx, "a", server.RestoreTargetRequest{})
+	want(t, err, shield.NotFound, "", "no archive that can be restored")
+	var all []*shield.Archive
+	for range 3 {
+		if len(all) > 0 { // archives are told apart by milliseconds
+			for time.Now().UTC().Truncate(time.Millisecond).Equal(all[len(all)-1].TakenAt) {
+				time.Sleep(time.Millisecond)
+			}
+		}
+		all = append(all, f.backup("a"))
+	}
+	f.wait(f.client.PurgeArchive(ctx, all[2].UUID))
+	for name, c := range map[string]struct {
+		at   time.Time
+		want int
+	}{
+		"newest":  {time.Time{}, 1}, // that is there yet
+		"now":     {time.Now().Add(time.Hour), 1},
+		"then":    {all[1].TakenAt, 1},
+		"before":  {all[1].TakenAt.Add(-time.Nanosecond), 0},
+		"between": {all[0].TakenAt.Add(time.Nanosecond), 0},
+	} {
+		end := f.wait(f.client.RestoreTarget(ctx, "a", server.RestoreTargetRequest{At: c.at, Target: "b"}))
+		if end.Status != shield.TaskDone || end.Archive != all[c.want].UUID || end.TargetName != "b" || end.Expected == nil {
+			t.Errorf("%s: restored %s: %s %s", name, end.Archive, end.Status, end.Error)
+		}
+	}
+	_, err = f.client.RestoreTarget(ctx, "a", server.RestoreTargetRequest{At: all[0].TakenAt.Add(-time.Second)})
+	want(t, err, shield.NotFound, "at", "the oldest is from "+all[0].TakenAt.Format(time.RFC3339))
+	_, err = f.client.RestoreTarget(ctx, "nope", server.RestoreTargetRequest{})
+	want(t, err, shield.NotFound, "", "nope")
+	for _, body := range []string{`{"at":"yesterday"}`, `{"at":5}`, `{"to":"b"}`, `[]`} {
+		if p := f.refused(f.do("POST", "/v1/targets/a/restore", body)); p.Status != 400 {
+			t.Errorf("%s: %+v", body, p)
 		}
 	}
 }

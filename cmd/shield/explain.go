@@ -67,12 +67,17 @@ func (c *explainSchedule) from(loc *time.Location) (time.Time, error) {
 	if c.From == "" {
 		return time.Now(), nil
 	}
-	for _, layout := range []string{time.RFC3339, "2006-01-02 15:04", "2006-01-02T15:04", time.DateOnly, "20060102"} {
-		if t, err := time.ParseInLocation(layout, c.From, loc); err == nil {
+	return parseTime("from", c.From, loc)
+}
+
+// parseTime reads a time that a flag has, in loc unless it has a zone of its own.
+func parseTime(flag, text string, loc *time.Location) (time.Time, error) {
+	for _, layout := range []string{time.RFC3339, "2006-01-02 15:04", "2006-01-02 15:04:05", "2006-01-02T15:04", time.DateOnly, "20060102"} {
+		if t, err := time.ParseInLocation(layout, text, loc); err == nil {
 			return t, nil
 		}
 	}
-	return time.Time{}, shield.FieldErrorf("from", `%q is no time: one like 2026-03-01T12:00:00Z, 2026-03-01 or "2026-03-01 12:00" is wanted`, c.From)
+	return time.Time{}, shield.FieldErrorf(flag, `%q is no time: one like 2026-03-01T12:00:00Z, 2026-03-01 or "2026-03-01 12:00" is wanted`, text)
 }
 
 func explain(sch *timespec.Schedule, from time.Time, n int) *explanation {

@@ -39,15 +39,45 @@ type restoreCmd struct {
 }
 
 type restoreArchive struct {
-	refArg
-	To   string `help:"Target to restore to; none: the one it was taken from." placeholder:"TARGET"`
-	Wait bool   `help:"Follow the task, and exit with 7 or 8 unless it is done."`
+	Ref    string `arg:"" optional:"" help:"UUID; or none, with --target."`
+	Target string `help:"Restore the newest archive of a target." placeholder:"TARGET"`
+	At     string `help:"With --target: the newest that was taken by then, as 2026-03-01T12:00:00Z, or \"2026-03-01 12:00\" here; none: now." placeholder:"TIME"`
+	To     string `help:"Target to restore to; none: the one it was taken from." placeholder:"TARGET"`
+	Wait   bool   `help:"Follow the task, and exit with 7 or 8 unless it is done."`
+}
+
+// Validate refuses what says twice, or not at all, which archive is meant.
+func (c *restoreArchive) Validate() error {
+	switch {
+	case (c.Ref == "") == (c.Target == ""):
+		return errors.New("the UUID of an archive is wanted, or --target")
+	case c.At != "" && c.Target == "":
+		return errors.New("--at says which archive of --target is meant, which is missing")
+	}
+	return nil
 }
 
 func (c *restoreArchive) Run(e *env) error {
-	t, err := e.client.Restore(e.ctx, c.Ref, c.To)
+	if c.Target == "" {
+		t, err := e.client.Restore(e.ctx, c.Ref, c.To)
+		if err != nil {
+			return err
+		}
+		return e.started(t, c.Wait)
+	}
+	r := server.RestoreTargetRequest{Target: c.To}
+	if c.At != "" {
+		var err error
+		if r.At, err = parseTime("at", c.At, time.Local); err != nil {
+			return err
+		}
+	}
+	t, err := e.client.RestoreTarget(e.ctx, c.Target, r)
 	if err != nil {
 		return err
+	}
+	if a := t.Expected; a != nil {
+		fmt.Fprintf(e.err, "archive %s of %s\n", a.UUID, a.TakenAt.UTC().Format(time.RFC3339))
 	}
 	return e.started(t, c.Wait)
 }
