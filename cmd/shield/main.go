@@ -230,6 +230,9 @@ func report(w io.Writer, asJSON bool, err error) {
 	for line := range strings.Lines(err.Error()) {
 		fmt.Fprintln(w, "shield:", plain(strings.TrimSuffix(line, "\n")))
 	}
+	if errors.As(err, new(*taskEnded)) {
+		return // what it could not reach is not the daemon
+	}
 	switch shield.CodeOf(err) {
 	case shield.Unauthorized:
 		fmt.Fprintln(w, "hint: set SHIELD_TOKEN, or SHIELD_TOKEN_FILE to the file admin-token in the daemon's data folder")
