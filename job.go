@@ -135,15 +135,60 @@ type Job struct {
 	Compression string `json:"compression"`
 	// Unencrypted stores archives without sealing them.
 	Unencrypted bool `json:"unencrypted"`
-	// Timeout ends a task of this job after so many seconds; 0: the daemon's
-	// default.
-	Timeout int64 `json:"timeout"`
+	// Timeout ends a task of this job after so many seconds, IdleTimeout one
+	// in which no byte has moved for so many; 0: the daemon's default.
+	Timeout     int64 `json:"timeout"`
+	IdleTimeout int64 `json:"idle_timeout"`
+	// Overlap says what becomes of a run whose time comes while a backup of
+	// the job has not ended. Empty means OverlapSkip.
+	Overlap string `json:"overlap"`
+	// Attempts is how often a backup is tried in all while its failures may
+	// pass, and Backoff how many seconds after the first; 0: the daemon's
+	// defaults.
+	Attempts int   `json:"attempts"`
+	Backoff  int64 `json:"backoff"`
+	// RPO is the objective: how many seconds old the newest good backup may
+	// be; 0: no objective.
+	RPO int64 `json:"rpo"`
+
+	// LastSuccess is when the newest good backup was taken, NextDue when the
+	// next run is expected, and Breached whether the objective was missed at
+	// the time of reading. The catalog fills them in; they are never set.
+	LastSuccess time.Time `json:"last_success"`
+	NextDue     time.Time `json:"next_due"`
+	Breached    bool      `json:"breached"`
 
 	// Names of what the job refers to, filled when a job is read.
 	TargetName   string `json:"target,omitempty"`
 	StoreName    string `json:"store,omitempty"`
 	ScheduleName string `json:"schedule,omitempty"`
 	PolicyName   string `json:"retention_policy,omitempty"`
+}
+
+// Values of Job.Overlap.
+const (
+	OverlapSkip    = "skip"    // the run is skipped
+	OverlapQueue   = "queue"   // one waits for the end, later ones are skipped
+	OverlapReplace = "replace" // what has not ended is canceled, then the run starts
+)
+
+// Limits of a job.
+const (
+	MaxAttempts = 100
+	MaxBackoff  = 24 * 3600 // seconds
+)
+
+// Misses reports whether the job's objective is missed at now. A job that
+// never succeeded counts from its creation, one that is paused like any other.
+func (j *Job) Misses(now time.Time) bool {
+	if j.RPO <= 0 {
+		return false
+	}
+	from := j.CreatedAt
+	if !j.LastSuccess.IsZero() {
+		from = j.LastSuccess
+	}
+	return now.Sub(from) > time.Duration(j.RPO)*time.Second
 }
 
 // Validate checks the job, but not that what it refers to exists.
@@ -170,8 +215,29 @@ func (j *Job) Validate() error {
 	default:
 		return FieldErrorf("compression", "is %q: fastest, default, better, none or raw are allowed", j.Compression)
 	}
-	if j.Timeout < 0 {
-		return FieldErrorf("timeout", "is %d seconds: it cannot be negative", j.Timeout)
+	return FirstError(
+		validateSeconds("timeout", j.Timeout, MaxExpiry), validateSeconds("idle_timeout", j.IdleTimeout, MaxExpiry),
+		validateSeconds("rpo", j.RPO, MaxExpiry), validateSeconds("backoff", j.Backoff, MaxBackoff), j.validateRuns())
+}
+
+func (j *Job) validateRuns() error {
+	switch j.Overlap {
+	case "", OverlapSkip, OverlapQueue, OverlapReplace:
+	default:
+		return FieldErrorf("overlap", "is %.100q: %s, %s or %s are allowed", j.Overlap, OverlapSkip, OverlapQueue, OverlapReplace)
+	}
+	if j.Attempts < 0 || j.Attempts > MaxAttempts {
+		return FieldErrorf("attempts", "is %d: 1 to %d are allowed, or 0 for the daemon's default", j.Attempts, MaxAttempts)
+	}
+	return nil
+}
+
+func validateSeconds(field string, n, most int64) error {
+	switch {
+	case n < 0:
+		return FieldErrorf(field, "is %d seconds: it cannot be negative", n)
+	case n > most:
+		return FieldErrorf(field, "is %d seconds: at most %d are allowed", n, most)
 	}
 	return nil
 }
