@@ -149,7 +149,7 @@ func (s *Scheduler) finish(t *shield.Task, l *live, result shield.TaskResult, er
 		return
 	}
 	if !o.RetryAt.IsZero() {
-		time.AfterFunc(time.Until(o.RetryAt), func() { signal(s.wake) })
+		s.wakeAt(o.RetryAt)
 		if o.Code != shield.Locked {
 			s.log.Warn("an attempt of a task failed", "task", t.UUID, "op", t.Op, "attempt", t.Attempts, "next", o.RetryAt, "error", o.Error)
 			return
@@ -294,5 +294,16 @@ func (s *Scheduler) endLapsed(ctx context.Context, t *shield.Task, now time.Time
 		}
 	}
 	s.log.Warn("task interrupted", "task", t.UUID, "op", t.Op, "job", t.JobName)
-	return s.catalog.FinishTask(ctx, t.UUID, s.leaseOf(t, time.Time{}), o)
+	if err := s.catalog.FinishTask(ctx, t.UUID, s.leaseOf(t, time.Time{}), o); err != nil {
+		return err
+	}
+	if !o.RetryAt.IsZero() {
+		s.wakeAt(o.RetryAt)
+	}
+	return nil
+}
+
+// wakeAt has the dispatcher look for tasks at a time.
+func (s *Scheduler) wakeAt(at time.Time) {
+	time.AfterFunc(time.Until(at), func() { signal(s.wake) })
 }
