@@ -43,7 +43,9 @@ var targetView = view[shield.Target]{
 	uuid: metaUUID(func(t *shield.Target) *shield.Meta {
 		return &t.Meta
 	}),
-	more: func(t *shield.Target) [][2]string { return [][2]string{{"endpoint", endpointText(t.Endpoint)}} },
+	more: func(t *shield.Target) [][2]string {
+		return [][2]string{{"endpoint", endpointText(t.Endpoint)}, {"max tasks", maxTasks(t.MaxTasks)}}
+	},
 }
 
 var storeView = view[shield.Store]{
@@ -51,7 +53,7 @@ var storeView = view[shield.Store]{
 	row:  func(s *shield.Store) []string { return []string{s.Name, s.Plugin, s.Summary} },
 	uuid: metaUUID(func(s *shield.Store) *shield.Meta { return &s.Meta }),
 	more: func(s *shield.Store) [][2]string {
-		return [][2]string{{"endpoint", endpointText(s.Endpoint)}, {"limit", limitText(&s.Limit)}}
+		return [][2]string{{"endpoint", endpointText(s.Endpoint)}, {"limit", limitText(&s.Limit)}, {"max tasks", maxTasks(s.MaxTasks)}}
 	},
 }
 
@@ -99,13 +101,18 @@ func keepRules(p *shield.Policy) string {
 }
 
 var jobView = view[shield.Job]{
-	kind: "job", columns: []string{"name", "target", "store", "schedule", "retention policy", "priority", "paused", "summary"},
+	kind: "job", columns: []string{"name", "target", "store", "schedule", "retention policy", "priority", "paused", "objective", "summary"},
 	row: func(j *shield.Job) []string {
-		return []string{j.Name, j.TargetName, j.StoreName, j.ScheduleName, j.PolicyName, strconv.Itoa(j.Priority), yes(j.Paused), j.Summary}
+		return []string{j.Name, j.TargetName, j.StoreName, j.ScheduleName, j.PolicyName, strconv.Itoa(j.Priority), yes(j.Paused), objective(j), j.Summary}
 	},
 	uuid: metaUUID(func(j *shield.Job) *shield.Meta { return &j.Meta }),
 	more: func(j *shield.Job) [][2]string {
-		return [][2]string{{"compression", cmp.Or(j.Compression, defaultCompression(j))}, {"encrypted", yes(!j.Unencrypted)}, {"timeout", timeout(j.Timeout)}}
+		return [][2]string{
+			{"last success", lastSuccess(j)}, {"next due", moment(j.NextDue)},
+			{"compression", cmp.Or(j.Compression, defaultCompression(j))}, {"encrypted", yes(!j.Unencrypted)},
+			{"timeout", timeout(j.Timeout)}, {"idle timeout", timeout(j.IdleTimeout)}, {"overlap", j.Overlap},
+			{"attempts", attemptsOf(j)}, {"backoff", timeout(j.Backoff)},
+		}
 	},
 }
 
@@ -142,7 +149,10 @@ var taskView = view[shield.Task]{
 	more: func(t *shield.Task) [][2]string {
 		lines := [][2]string{
 			{"owner", t.Owner}, {"archive", dash(t.Archive)}, {"key", dash(t.Key)}, {"started at", moment(t.StartedAt)},
-			{"stopped at", moment(t.StoppedAt)}, {"not before", moment(t.NotBefore)}, {"attempts", strconv.Itoa(t.Attempts)}, {"error", dash(t.Error)},
+			{"stopped at", moment(t.StoppedAt)}, {"not before", moment(t.NotBefore)}, {"attempts", attempts(t)}, {"error", dash(t.Error)},
+		}
+		if t.Status == shield.TaskPending && t.Attempts > 0 {
+			lines = append(lines, [2]string{"next attempt", "at " + moment(t.NotBefore)})
 		}
 		return append(lines, findingsLines(t.Findings)...)
 	},
@@ -290,6 +300,52 @@ func jitter(seconds int64) string {
 		return "none"
 	}
 	return "below " + keep(seconds)
+}
+
+// objective is that of a job, marked if it is missed.
+func objective(j *shield.Job) string {
+	switch {
+	case j.RPO == 0:
+		return "-"
+	case j.Breached:
+		return keep(j.RPO) + " MISSED"
+	}
+	return keep(j.RPO)
+}
+
+// lastSuccess tells when the newest good backup of a job was taken, and why
+// there is no newer one if nobody is to expect any.
+func lastSuccess(j *shield.Job) string {
+	text := "never"
+	if !j.LastSuccess.IsZero() {
+		text = moment(j.LastSuccess)
+	}
+	if j.Breached && j.Paused {
+		text += ", and the job is paused"
+	}
+	return text
+}
+
+func maxTasks(n int) string {
+	if n == 0 {
+		return "no limit of its own"
+	}
+	return strconv.Itoa(n)
+}
+
+func attemptsOf(j *shield.Job) string {
+	if j.Attempts == 0 {
+		return "the daemon's default"
+	}
+	return strconv.Itoa(j.Attempts)
+}
+
+// attempts tells how often a task was tried, and how often it is in all.
+func attempts(t *shield.Task) string {
+	if t.MaxAttempts > 1 {
+		return fmt.Sprintf("%d of %d", t.Attempts, t.MaxAttempts)
+	}
+	return strconv.Itoa(t.Attempts)
 }
 
 func timeout(seconds int64) string {
