@@ -71,7 +71,9 @@ func TestMayPass(t *testing.T) {
 		shield.Invalid, shield.NotFound, shield.Conflict, shield.InUse, shield.Unauthorized, shield.Forbidden, shield.Canceled,
 		shield.Corrupt, shield.PluginFailed, shield.Internal, "unknown", "",
 	}
-	side := func(cause error) error { return &shield.Error{Code: shield.TargetFailed, Message: "target db failed", Err: cause} }
+	side := func(cause error) error {
+		return &shield.Error{Code: shield.TargetFailed, Message: "target db failed", Err: cause}
+	}
 	for _, c := range passing {
 		if err := shield.Errorf(c, "", "oops"); !shield.MayPass(err) || !shield.MayPass(side(fmt.Errorf("dump: %w", err))) {
 			t.Errorf("%s does not pass", c)

@@ -218,31 +218,6 @@ func (s *Scheduler) outcome(t *shield.Task, l *live, r shield.TaskResult, err er
 	return o
 }
 
-// How long a purge waits for a lock of which nobody tells the end, at most for
-// one whose end is far off, since locks can be lifted, and at least.
-const (
-	lockUnknown = time.Hour
-	lockMost    = 24 * time.Hour
-	lockLeast   = time.Minute
-)
-
-// afterLock is when to try again to purge what a store keeps until a time.
-func afterLock(until, now time.Time) time.Time {
-	wait := lockUnknown
-	if !until.IsZero() {
-		// Rounded up: stores count in seconds.
-		wait = min(max(until.Add(time.Second).Sub(now), lockLeast), lockMost)
-	}
-	return now.Add(wait).UTC()
-}
-
-func waits(until time.Time) string {
-	if until.IsZero() {
-		return "waits for the store, which keeps this and does not tell until when"
-	}
-	return "waits for the store, which keeps this until " + until.UTC().Format(time.RFC3339)
-}
-
 // recoverTasks ends the tasks of schedulers that are gone: failed as
 // interrupted, with a purge of what a backup may have left.
 func (s *Scheduler) recoverTasks(ctx context.Context, now time.Time) error {
