@@ -51,30 +51,33 @@ func (s *Scheduler) startOverlapping(ctx context.Context, j *shield.Job, r *shie
 	if t.MaxAttempts == 0 {
 		t.MaxAttempts = s.opts.Attempts
 	}
+	r.Reason = reason
+	err = s.catalog.StartRun(ctx, r, t)
+	if errors.Is(err, shield.Conflict) {
+		return nil // another scheduler was quicker
+	}
+	if err != nil {
+		return err
+	}
 	for _, old := range replaced {
 		if err := s.replace(ctx, old, r); err != nil {
-			return s.pass(ctx, j, r, shield.RunSkipped, fmt.Sprintf("task %s of the same job cannot be replaced: %v", old.UUID, err))
+			s.log.Error("a task was not replaced: the one of the next run waits for it", "task", old.UUID, "by", t.UUID, "err", err)
 		}
-	}
-	r.Reason = reason
-	if err := s.catalog.StartRun(ctx, r, t); err != nil {
-		return err
 	}
 	signal(s.wake)
 	return nil
 }
 
-// replace cancels a task in favour of a run. One that has ended meanwhile is
-// what was wanted, too. The task of the run waits until this one has cleaned
-// up, since a job has one running task.
+// replace cancels a task in favour of that of a run, which exists by now and
+// waits until this one has cleaned up, since a job has one running task. One
+// that has ended meanwhile is what was wanted, too.
 func (s *Scheduler) replace(ctx context.Context, old *shield.Task, r *shield.Run) error {
 	err := s.cancel(ctx, old.UUID, "replaced by the run due at "+r.DueAt.UTC().Format(time.RFC3339))
-	if err == nil || !errors.Is(err, shield.Conflict) {
-		return err
-	}
-	now, terr := s.catalog.Task(ctx, old.UUID)
-	if terr == nil && now.Status.Final() {
-		return nil
+	if errors.Is(err, shield.Conflict) {
+		now, terr := s.catalog.Task(ctx, old.UUID)
+		if terr == nil && now.Status.Final() {
+			return nil
+		}
 	}
 	return err
 }

@@ -45,7 +45,7 @@ func (s *Scheduler) keepTime(ctx context.Context) {
 		if now.Sub(swept) >= sweepEvery || now.Before(swept) {
 			s.report(ctx, "retention", s.expire(ctx, now))
 			s.report(ctx, "recovery", s.recoverTasks(ctx, now))
-			s.report(ctx, "judging objectives", s.judge(ctx, now))
+			s.report(ctx, "judging objectives", s.judgeObjectives(ctx, now))
 			swept = now
 		}
 		select {
@@ -58,9 +58,9 @@ func (s *Scheduler) keepTime(ctx context.Context) {
 	}
 }
 
-// judge tells of the jobs that have come to miss their objectives, or to meet
+// judgeObjectives tells of the jobs that have come to miss their objectives, or to meet
 // them again: also while no scheduler ran, and when they are paused.
-func (s *Scheduler) judge(ctx context.Context, now time.Time) error {
+func (s *Scheduler) judgeObjectives(ctx context.Context, now time.Time) error {
 	for {
 		told, err := s.catalog.JudgeObjectives(ctx, now)
 		if err != nil || len(told) == 0 {

@@ -128,7 +128,7 @@ func (s *Scheduler) Start(ctx context.Context) error {
 		return err
 	}
 	// Before anything runs, and makes up for it.
-	s.report(ctx, "judging objectives", s.judge(ctx, time.Now()))
+	s.report(ctx, "judging objectives", s.judgeObjectives(ctx, time.Now()))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.started {
