@@ -58,8 +58,8 @@ func (s *Scheduler) keepTime(ctx context.Context) {
 	}
 }
 
-// judgeObjectives tells of the jobs that have come to miss their objectives, or to meet
-// them again: also while no scheduler ran, and when they are paused.
+// judgeObjectives tells of the jobs that have come to miss their objectives,
+// or to meet them again: also while no scheduler ran, and when they are paused.
 func (s *Scheduler) judgeObjectives(ctx context.Context, now time.Time) error {
 	for {
 		told, err := s.catalog.JudgeObjectives(ctx, now)

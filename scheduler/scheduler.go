@@ -32,8 +32,9 @@ type Options struct {
 	// Exclusive says that no other scheduler can be alive on this catalog,
 	// so that tasks leased to another owner are interrupted ones.
 	Exclusive bool
-	// Limit is how many tasks run at once, AgentLimit how many of one agent;
-	// 0 is no limit of an agent's own.
+	// Limit is how many tasks run at once, those of other schedulers on the
+	// catalog included, and AgentLimit how many of one agent; 0 is no limit of
+	// an agent's own.
 	Limit, AgentLimit int
 	// Attempts is how often a scheduled backup is tried in all whose job does
 	// not say, while its failures may pass; 0: once. Backoff is how long it
