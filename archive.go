@@ -26,6 +26,11 @@ func ValidArchiveStatus(s ArchiveStatus) bool {
 	return false
 }
 
+// Suspicious reports whether the archive is suspicious and nobody has
+// acknowledged it. Nothing of its job and target is purged meanwhile, and it
+// stands in for no older archive.
+func (a *Archive) Suspicious() bool { return a.Suspicion != "" && a.AcknowledgedAt.IsZero() }
+
 // An Archive is what a good backup left in a store.
 type Archive struct {
 	UUID        string        `json:"uuid"`
@@ -45,6 +50,16 @@ type Archive struct {
 	// ReviewAt is when retention looks again at an archive that a rule of its
 	// policy keeps beyond its expiry; zero for others.
 	ReviewAt time.Time `json:"review_at,omitzero"`
+	// Suspicion says why the archive does not look like those that its job made
+	// of the target before; empty if it does.
+	Suspicion string `json:"suspicion"`
+	// AcknowledgedAt is when somebody said that a suspicious archive is fine.
+	AcknowledgedAt   time.Time `json:"acknowledged_at,omitzero"`
+	AcknowledgedBy   string    `json:"acknowledged_by,omitempty"`
+	AcknowledgedNote string    `json:"acknowledged_note,omitempty"`
+	// MissingAt is when its blob was found to be missing in the store. The
+	// archive is invalid then, and valid again should the blob be found.
+	MissingAt time.Time `json:"missing_at,omitzero"`
 
 	Plugin        string `json:"plugin"` // target plugin that made the stream
 	PluginVersion string `json:"plugin_version"`

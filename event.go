@@ -7,16 +7,21 @@ type EventKind string
 
 // The kinds of events.
 const (
-	EventTaskEnded     EventKind = "task.ended"
-	EventArchiveMade   EventKind = "archive.created"
-	EventArchivePurged EventKind = "archive.purged"
-	EventRunMissed     EventKind = "run.missed"
-	EventRunSkipped    EventKind = "run.skipped"
-	EventJobBreached   EventKind = "job.breached" // its objective is missed
-	EventJobMet        EventKind = "job.met"      // its objective is met again
-	EventDaemonStarted EventKind = "daemon.started"
-	EventPluginChanged EventKind = "plugin.changed" // installed, upgraded, granted, removed
-	EventPluginDenied  EventKind = "plugin.denied"  // a plugin tried what it was not granted
+	EventTaskEnded           EventKind = "task.ended"
+	EventArchiveMade         EventKind = "archive.created"
+	EventArchivePurged       EventKind = "archive.purged"
+	EventArchiveSuspicious   EventKind = "archive.suspicious"   // far smaller than its job's archives before it
+	EventArchiveAcknowledged EventKind = "archive.acknowledged" // somebody says that a suspicious one is fine
+	EventArchiveMissing      EventKind = "archive.missing"      // its store does not have it any more
+	EventArchiveFound        EventKind = "archive.found"        // its store has it again
+	EventStoreReconciled     EventKind = "store.reconciled"
+	EventRunMissed           EventKind = "run.missed"
+	EventRunSkipped          EventKind = "run.skipped"
+	EventJobBreached         EventKind = "job.breached" // its objective is missed
+	EventJobMet              EventKind = "job.met"      // its objective is met again
+	EventDaemonStarted       EventKind = "daemon.started"
+	EventPluginChanged       EventKind = "plugin.changed" // installed, upgraded, granted, removed
+	EventPluginDenied        EventKind = "plugin.denied"  // a plugin tried what it was not granted
 )
 
 // An Event is something that happened, for people and programs that watch.

@@ -58,9 +58,11 @@ type Filter struct {
 	Op       Op
 	Used     *bool // referred to by a job
 	Paused   *bool
-	After    time.Time // archives: taken at or after; tasks: requested at or after
-	Before   time.Time // archives: taken before; tasks: requested before
-	Limit    int       // at most so many, the newest first where a noun has a time
+	// Suspicious archives are those that nobody has acknowledged.
+	Suspicious *bool
+	After      time.Time // archives: taken at or after; tasks: requested at or after
+	Before     time.Time // archives: taken before; tasks: requested before
+	Limit      int       // at most so many, the newest first where a noun has a time
 }
 
 // TargetService keeps targets.
@@ -113,11 +115,12 @@ type ArchiveService interface {
 	Archive(ctx context.Context, uuid string) (*Archive, error)
 	Archives(ctx context.Context, f Filter) ([]*Archive, error)
 	// UpdateArchive writes notes, status, purge reason, expiry, whether it is
-	// held, and its review.
+	// held, its review, and its acknowledgement, which is never taken back.
 	UpdateArchive(ctx context.Context, a *Archive) error
 	// ExpiredArchives returns at most limit valid archives whose expiry, or
 	// whose review if there is one, is at or before now, without those that
-	// are held and without the newest valid one of each target.
+	// are held and without the newest valid one of each target that is not
+	// suspicious.
 	ExpiredArchives(ctx context.Context, now time.Time, limit int) ([]*Archive, error)
 }
 

@@ -140,6 +140,9 @@ type Task struct {
 	Key         string `json:"restore_key"`
 	ManifestKey string `json:"manifest_key"`
 
+	// RemoveOrphans has a reconciliation remove the orphans that it may.
+	RemoveOrphans bool `json:"remove_orphans,omitempty"`
+
 	Retention   int64  `json:"retention"` // seconds; backup only
 	Compression string `json:"compression"`
 	Unencrypted bool   `json:"unencrypted"`

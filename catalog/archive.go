@@ -11,34 +11,39 @@ import (
 )
 
 type archiveRow struct {
-	bun.BaseModel `bun:"table:archives,alias:n"`
-	ID            int64  `bun:"id,pk,autoincrement"`
-	UUID          string `bun:"uuid"`
-	Target        string `bun:"target_uuid"`
-	TargetName    string `bun:"target_name"`
-	Store         string `bun:"store_uuid"`
-	StoreName     string `bun:"store_name"`
-	Job           string `bun:"job_uuid"`
-	Key           string `bun:"store_key"`
-	ManifestKey   string `bun:"manifest_key"`
-	TakenAt       stamp  `bun:"taken_at"`
-	ExpiresAt     stamp  `bun:"expires_at"`
-	Notes         string `bun:"notes"`
-	Status        string `bun:"status"`
-	PurgeReason   string `bun:"purge_reason"`
-	Held          bool   `bun:"held"`
-	ReviewAt      stamp  `bun:"review_at"`
-	Plugin        string `bun:"plugin"`
-	PluginVersion string `bun:"plugin_version"`
-	PluginDigest  string `bun:"plugin_digest"`
-	Compression   string `bun:"compression"`
-	Encrypted     bool   `bun:"encrypted"`
-	RawSize       int64  `bun:"raw_size"`
-	RawDigest     string `bun:"raw_digest"`
-	StoredSize    int64  `bun:"stored_size"`
-	StoredDigest  string `bun:"stored_digest"`
-	Seal          string `bun:"seal"`
-	Frames        int64  `bun:"frames"`
+	bun.BaseModel    `bun:"table:archives,alias:n"`
+	ID               int64  `bun:"id,pk,autoincrement"`
+	UUID             string `bun:"uuid"`
+	Target           string `bun:"target_uuid"`
+	TargetName       string `bun:"target_name"`
+	Store            string `bun:"store_uuid"`
+	StoreName        string `bun:"store_name"`
+	Job              string `bun:"job_uuid"`
+	Key              string `bun:"store_key"`
+	ManifestKey      string `bun:"manifest_key"`
+	TakenAt          stamp  `bun:"taken_at"`
+	ExpiresAt        stamp  `bun:"expires_at"`
+	Notes            string `bun:"notes"`
+	Status           string `bun:"status"`
+	PurgeReason      string `bun:"purge_reason"`
+	Held             bool   `bun:"held"`
+	ReviewAt         stamp  `bun:"review_at"`
+	Suspicion        string `bun:"suspicion"`
+	AcknowledgedAt   stamp  `bun:"acknowledged_at"`
+	AcknowledgedBy   string `bun:"acknowledged_by"`
+	AcknowledgedNote string `bun:"acknowledged_note"`
+	MissingAt        stamp  `bun:"missing_at"`
+	Plugin           string `bun:"plugin"`
+	PluginVersion    string `bun:"plugin_version"`
+	PluginDigest     string `bun:"plugin_digest"`
+	Compression      string `bun:"compression"`
+	Encrypted        bool   `bun:"encrypted"`
+	RawSize          int64  `bun:"raw_size"`
+	RawDigest        string `bun:"raw_digest"`
+	StoredSize       int64  `bun:"stored_size"`
+	StoredDigest     string `bun:"stored_digest"`
+	Seal             string `bun:"seal"`
+	Frames           int64  `bun:"frames"`
 
 	Versions document[map[string]string] `bun:"versions"`
 	Counts   document[map[string]int64]  `bun:"counts"`
@@ -50,7 +55,9 @@ func archiveToRow(a *shield.Archive) *archiveRow {
 		Key: a.Key, ManifestKey: a.ManifestKey,
 		TakenAt: stampOf(a.TakenAt), ExpiresAt: stampOf(a.ExpiresAt),
 		Notes: a.Notes, Status: string(a.Status), PurgeReason: a.PurgeReason, Held: a.Held, ReviewAt: stampOf(a.ReviewAt),
-		Plugin: a.Plugin, PluginVersion: a.PluginVersion, PluginDigest: a.PluginDigest,
+		Suspicion: a.Suspicion, AcknowledgedAt: stampOf(a.AcknowledgedAt), AcknowledgedBy: a.AcknowledgedBy, AcknowledgedNote: a.AcknowledgedNote,
+		MissingAt: stampOf(a.MissingAt),
+		Plugin:    a.Plugin, PluginVersion: a.PluginVersion, PluginDigest: a.PluginDigest,
 		Compression: a.Compression, Encrypted: a.Encrypted,
 		RawSize: a.RawSize, RawDigest: a.RawDigest,
 		StoredSize: a.StoredSize, StoredDigest: a.StoredDigest, Seal: a.Seal, Frames: a.Frames,
@@ -64,7 +71,9 @@ func (r *archiveRow) noun() *shield.Archive {
 		Key: r.Key, ManifestKey: r.ManifestKey,
 		TakenAt: r.TakenAt.Time, ExpiresAt: r.ExpiresAt.Time,
 		Notes: r.Notes, Status: shield.ArchiveStatus(r.Status), PurgeReason: r.PurgeReason, Held: r.Held, ReviewAt: r.ReviewAt.Time,
-		Plugin: r.Plugin, PluginVersion: r.PluginVersion, PluginDigest: r.PluginDigest,
+		Suspicion: r.Suspicion, AcknowledgedAt: r.AcknowledgedAt.Time, AcknowledgedBy: r.AcknowledgedBy, AcknowledgedNote: r.AcknowledgedNote,
+		MissingAt: r.MissingAt.Time,
+		Plugin:    r.Plugin, PluginVersion: r.PluginVersion, PluginDigest: r.PluginDigest,
 		Compression: r.Compression, Encrypted: r.Encrypted,
 		RawSize: r.RawSize, RawDigest: r.RawDigest,
 		StoredSize: r.StoredSize, StoredDigest: r.StoredDigest, Seal: r.Seal, Frames: r.Frames,
@@ -120,7 +129,7 @@ func (db *DB) Archives(ctx context.Context, f shield.Filter) ([]*shield.Archive,
 }
 
 func archivesQuery(db bun.IDB, model any, f shield.Filter) *bun.SelectQuery {
-	q := selectArchives(db, model)
+	q := suspicious(selectArchives(db, model), f.Suspicious)
 	q = equal(q, "target_uuid", f.Target)
 	q = equal(q, "store_uuid", f.Store)
 	q = equal(q, "job_uuid", f.Job)
@@ -128,6 +137,19 @@ func archivesQuery(db bun.IDB, model any, f shield.Filter) *bun.SelectQuery {
 	q = anyStatus(q, f.Statuses)
 	q = between(q, "taken_at", f.After, f.Before)
 	return limited(newestFirst(q, "taken_at"), f)
+}
+
+// suspicious narrows archives to those that are suspicious and not
+// acknowledged, or to the others. It names the index of the former, which are
+// few, since SQLite would rather read all archives of a job.
+func suspicious(q *bun.SelectQuery, wanted *bool) *bun.SelectQuery {
+	switch {
+	case wanted == nil:
+		return q
+	case *wanted:
+		return q.ModelTableExpr("archives AS n INDEXED BY archives_suspicious").Where("n.suspicion <> ''").Where("n.acknowledged_at IS NULL")
+	}
+	return q.Where("(n.suspicion = '' OR n.acknowledged_at IS NOT NULL)")
 }
 
 // UpdateArchive implements shield.ArchiveService. An archive that is purged
@@ -145,8 +167,17 @@ func (db *DB) UpdateArchive(ctx context.Context, a *shield.Archive) error {
 		made = *old
 		made.Notes, made.Status, made.PurgeReason, made.ExpiresAt = a.Notes, a.Status, a.PurgeReason, whole(a.ExpiresAt)
 		made.Held, made.ReviewAt = a.Held, whole(a.ReviewAt)
+		acknowledged := old.Suspicious() && !a.AcknowledgedAt.IsZero()
+		if acknowledged {
+			made.AcknowledgedAt, made.AcknowledgedBy, made.AcknowledgedNote = whole(a.AcknowledgedAt), a.AcknowledgedBy, a.AcknowledgedNote
+		}
 		if err := update(ctx, tx, archiveToRow(&made), a.UUID); err != nil {
 			return err
+		}
+		if acknowledged {
+			if err := recordAcknowledgement(ctx, tx, &made); err != nil {
+				return err
+			}
 		}
 		if old.Status != shield.ArchivePurged && made.Status == shield.ArchivePurged {
 			return recordPurge(ctx, tx, &made, time.Now())
@@ -166,7 +197,12 @@ func checkArchiveUpdate(old, a *shield.Archive) error {
 	if old.Status == shield.ArchivePurged && a.Status != shield.ArchivePurged {
 		return shield.FieldErrorf("status", "is %q: the archive is purged and stays so, since its bytes are gone", a.Status)
 	}
+	if a.Suspicion == "" && old.Suspicion == "" && !a.AcknowledgedAt.IsZero() {
+		return shield.FieldErrorf("acknowledged_at", "is set for archive %s, which is not suspicious", a.UUID)
+	}
 	return shield.FirstError(
+		shield.ValidateText("acknowledged_by", a.AcknowledgedBy),
+		shield.ValidateText("acknowledged_note", a.AcknowledgedNote),
 		shield.ValidateText("notes", a.Notes),
 		shield.ValidateText("purge_reason", a.PurgeReason),
 	)
@@ -175,6 +211,14 @@ func checkArchiveUpdate(old, a *shield.Archive) error {
 func recordPurge(ctx context.Context, tx bun.Tx, a *shield.Archive, at time.Time) error {
 	text := fmt.Sprintf("archive of target %s purged from store %s: %s", a.TargetName, a.StoreName, a.PurgeReason)
 	return recordEvent(ctx, tx, &shield.Event{At: at, Kind: shield.EventArchivePurged, Subject: a.UUID, Message: text})
+}
+
+func recordAcknowledgement(ctx context.Context, tx bun.Tx, a *shield.Archive) error {
+	text := fmt.Sprintf("archive of target %s in store %s, which %s, is acknowledged by %s", a.TargetName, a.StoreName, a.Suspicion, a.AcknowledgedBy)
+	if a.AcknowledgedNote != "" {
+		text += ": " + a.AcknowledgedNote
+	}
+	return recordEvent(ctx, tx, &shield.Event{At: a.AcknowledgedAt, Kind: shield.EventArchiveAcknowledged, Subject: a.UUID, Message: text})
 }
 
 // ExpiredArchives implements shield.ArchiveService. The one that expired
@@ -191,8 +235,8 @@ func (db *DB) ExpiredArchives(ctx context.Context, now time.Time, limit int) ([]
 }
 
 // expiredQuery leaves out the newest valid archive of each target: one that
-// no newer valid one exists for. It names its index, since SQLite would rather
-// sort all valid archives.
+// no newer valid one exists for that is not suspicious. It names its index,
+// since SQLite would rather sort all valid archives.
 func expiredQuery(db bun.IDB, model any, now time.Time, limit int) *bun.SelectQuery {
 	q := selectArchives(db, model).
 		ModelTableExpr("archives AS n INDEXED BY archives_expiry").
@@ -200,7 +244,8 @@ func expiredQuery(db bun.IDB, model any, now time.Time, limit int) *bun.SelectQu
 		Where("n.held = 0").
 		Where("coalesce(n.review_at, n.expires_at) <= ?", floorMilli(now)).
 		Where(`EXISTS (SELECT 1 FROM archives AS newer
-			WHERE newer.status = 'valid' AND newer.target_uuid = n.target_uuid
+			WHERE newer.status = 'valid' AND (newer.suspicion = '' OR newer.acknowledged_at IS NOT NULL)
+			AND newer.target_uuid = n.target_uuid
 			AND (newer.taken_at, newer.id) > (n.taken_at, n.id))`).
 		OrderExpr("coalesce(n.review_at, n.expires_at), n.id")
 	return limited(q, shield.Filter{Limit: limit})

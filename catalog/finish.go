@@ -146,7 +146,12 @@ func insertArchive(ctx context.Context, tx bun.Tx, t *shield.Task, a shield.Arch
 		return nil, err
 	}
 	text := fmt.Sprintf("archive of target %s made in store %s: %d bytes, %d stored", a.TargetName, a.StoreName, a.RawSize, a.StoredSize)
-	return &a, recordEvent(ctx, tx, &shield.Event{At: at, Kind: shield.EventArchiveMade, Subject: a.UUID, Message: text})
+	made := &shield.Event{At: at, Kind: shield.EventArchiveMade, Subject: a.UUID, Message: text}
+	if err := recordEvent(ctx, tx, made); err != nil || a.Suspicion == "" {
+		return &a, err
+	}
+	text = fmt.Sprintf("archive of target %s in store %s is suspicious: it %s; nothing of its job is purged until it is acknowledged or deleted", a.TargetName, a.StoreName, a.Suspicion)
+	return &a, recordEvent(ctx, tx, &shield.Event{At: at, Kind: shield.EventArchiveSuspicious, Subject: a.UUID, Message: text})
 }
 
 // completeArchive takes from the task what the runner left out. What the task

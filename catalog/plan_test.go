@@ -13,7 +13,7 @@ import (
 // sorts it.
 func TestPlans(t *testing.T) {
 	db := mustOpen(t, catalog.Memory)
-	yes := true
+	yes, no := true, false
 	at := time.Unix(1, 0)
 	for _, test := range []struct {
 		name  string
@@ -36,6 +36,10 @@ func TestPlans(t *testing.T) {
 		{"archives of a target", db.ArchivesSQL(shield.Filter{Target: "x"}), "archives_target"},
 		{"archives in a store", db.ArchivesSQL(shield.Filter{Store: "x"}), "archives_store"},
 		{"archives of a job", db.ArchivesSQL(shield.Filter{Job: "x"}), "archives_job"},
+		{"archives that are suspicious", db.ArchivesSQL(shield.Filter{Suspicious: &yes}), "archives_suspicious"},
+		{"archives of a job that are suspicious", db.ArchivesSQL(shield.Filter{Job: "x", Target: "y", Suspicious: &yes, Statuses: []string{"valid", "invalid"}, Limit: 1}), "archives_suspicious"},
+		{"archives of a job that are not", db.ArchivesSQL(shield.Filter{Job: "x", Target: "y", Suspicious: &no, Limit: 10,
+			Statuses: []string{"valid", "expired", "purging", "purged"}}), "archives_job"},
 		{"archives by status", db.ArchivesSQL(shield.Filter{Statuses: []string{"purging"}}), "archives_status"},
 		{"tasks", db.TasksSQL(shield.Filter{Limit: 1}), "tasks_requested"},
 		{"tasks of a job", db.TasksSQL(shield.Filter{Job: "x"}), "tasks_job"},

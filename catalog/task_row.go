@@ -55,6 +55,8 @@ type taskRow struct {
 	StoreEndpoint  string `bun:"store_endpoint"`
 	Log            string `bun:"log"`
 
+	RemoveOrphans bool `bun:"remove_orphans"`
+
 	StoreLimit document[shield.Limit]     `bun:"store_limit"`
 	Findings   document[*shield.Findings] `bun:"findings"`
 }
@@ -78,7 +80,7 @@ func taskToRow(t *shield.Task) (*taskRow, error) {
 		ErrorCode: string(t.ErrorCode), Error: t.Error,
 		RawBytes: t.Progress.RawBytes, StoredBytes: t.Progress.StoredBytes,
 		Rate: t.Progress.Rate, TotalBytes: t.Progress.TotalBytes,
-		Log:        t.Log,
+		Log: t.Log, RemoveOrphans: t.RemoveOrphans,
 		StoreLimit: document[shield.Limit]{t.StoreLimit}, Findings: document[*shield.Findings]{t.Findings},
 	}, nil
 }
@@ -101,7 +103,7 @@ func (r *taskRow) noun() (*shield.Task, error) {
 		LeaseOwner: r.LeaseOwner, LeaseEpoch: r.LeaseEpoch, LeaseExpires: r.LeaseExpires.Time,
 		ErrorCode: shield.Code(r.ErrorCode), Error: r.Error,
 		Progress: shield.Progress{RawBytes: r.RawBytes, StoredBytes: r.StoredBytes, Rate: r.Rate, TotalBytes: r.TotalBytes},
-		Log:      r.Log,
+		Log:      r.Log, RemoveOrphans: r.RemoveOrphans,
 
 		StoreLimit: r.StoreLimit.V, Findings: r.Findings.V,
 	}, nil

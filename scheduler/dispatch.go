@@ -101,10 +101,14 @@ func (s *Scheduler) execute(ctx context.Context, t *shield.Task, l *live) {
 }
 
 func (s *Scheduler) run(ctx context.Context, t *shield.Task, l *live) (shield.TaskResult, error) {
-	if err := s.opts.Reveal(t); err != nil {
+	if err := shield.FirstError(s.spare(ctx, t), s.opts.Reveal(t)); err != nil {
 		return shield.TaskResult{}, err
 	}
-	return s.runner.Run(ctx, t, l)
+	result, err := s.runner.Run(ctx, t, l)
+	if err == nil && t.Op == shield.OpBackup {
+		s.judge(ctx, t, l, result.Archive)
+	}
+	return result, err
 }
 
 func (s *Scheduler) leaseOf(t *shield.Task, expires time.Time) shield.Lease {

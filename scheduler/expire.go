@@ -18,7 +18,8 @@ const (
 )
 
 // expire queues the purge of archives that their policy no longer wants. The
-// newest valid archive of a target is never among them.
+// newest valid archive of a target is never among them, nor is any of a job
+// that a suspicious one freezes.
 func (s *Scheduler) expire(ctx context.Context, now time.Time) error {
 	for range expireBatches {
 		n, err := s.expireSome(ctx, now)
@@ -37,7 +38,7 @@ func (s *Scheduler) expireSome(ctx context.Context, now time.Time) (int, error) 
 	if err != nil {
 		return 0, err
 	}
-	k := &keeping{catalog: s.catalog, now: now, plans: map[string]map[string]bool{}}
+	k := &keeping{scheduler: s, now: now, plans: map[string]kept{}}
 	for _, a := range expired {
 		kept, err := k.keeps(ctx, a)
 		if err != nil {
@@ -64,49 +65,59 @@ func (s *Scheduler) expireSome(ctx context.Context, now time.Time) (int, error) 
 // keeping asks the policies of jobs which archives they keep beyond their
 // expiry, each job once.
 type keeping struct {
-	catalog shield.Catalog
-	now     time.Time
-	plans   map[string]map[string]bool // by job and target: the archives that are kept
+	scheduler *Scheduler
+	now       time.Time
+	plans     map[string]kept // by job and target
+}
+
+// kept are the archives of a job and target that are kept, by UUID.
+type kept struct {
+	all  bool
+	some map[string]bool
 }
 
 func (k *keeping) keeps(ctx context.Context, a *shield.Archive) (bool, error) {
 	of := a.Job + " " + a.Target
-	kept, known := k.plans[of]
+	plan, known := k.plans[of]
 	if !known {
 		var err error
-		if kept, err = k.plan(ctx, a.Job, a.Target); err != nil {
+		if plan, err = k.plan(ctx, a.Job, a.Target); err != nil {
 			return false, err
 		}
-		k.plans[of] = kept
+		k.plans[of] = plan
 	}
-	return kept[a.UUID], nil
+	return plan.all || plan.some[a.UUID], nil
 }
 
-func (k *keeping) plan(ctx context.Context, job, target string) (map[string]bool, error) {
-	j, err := k.catalog.Job(ctx, job)
+func (k *keeping) plan(ctx context.Context, job, target string) (kept, error) {
+	if frozen, err := k.scheduler.frozenBy(ctx, job, target); err != nil || frozen != nil {
+		return kept{all: true}, err
+	}
+	catalog := k.scheduler.catalog
+	j, err := catalog.Job(ctx, job)
 	if errors.Is(err, shield.NotFound) {
-		return nil, nil // with the job its rules are gone
+		return kept{}, nil // with the job its rules are gone
 	}
 	if err != nil {
-		return nil, err
+		return kept{}, err
 	}
-	p, err := k.catalog.Policy(ctx, j.Policy)
+	p, err := catalog.Policy(ctx, j.Policy)
 	if err != nil || !p.Keeps() {
-		return nil, err
+		return kept{}, err
 	}
-	all, err := k.catalog.Archives(ctx, shield.Filter{Target: target, Statuses: []string{string(shield.ArchiveValid)}})
+	all, err := catalog.Archives(ctx, shield.Filter{Target: target, Statuses: []string{string(shield.ArchiveValid)}})
 	if err != nil {
-		return nil, err
+		return kept{}, err
 	}
 	decisions, err := retention.Plan(p, job, all, k.now)
 	if err != nil {
-		return nil, err
+		return kept{}, err
 	}
-	kept := map[string]bool{}
+	plan := kept{some: map[string]bool{}}
 	for i := range decisions {
-		kept[decisions[i].Archive.UUID] = decisions[i].Kept()
+		plan.some[decisions[i].Archive.UUID] = decisions[i].Kept()
 	}
-	return kept, nil
+	return plan, nil
 }
 
 // resumePurges queues the purge of archives that are to go and for which

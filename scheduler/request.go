@@ -181,6 +181,9 @@ func (s *Scheduler) fillPurge(ctx context.Context, t *shield.Task, r shield.Requ
 	if a.Held {
 		return shield.Errorf(shield.Conflict, "", "archive %s is held: release it first", a.UUID)
 	}
+	if err := s.checkFrozen(ctx, a); err != nil {
+		return err
+	}
 	open, err := s.catalog.Tasks(ctx, shield.Filter{
 		Store: a.Store, Statuses: []string{string(shield.TaskPending), string(shield.TaskRunning)},
 	})

@@ -291,6 +291,13 @@ func (c *Client) PurgeArchive(ctx context.Context, archive string) (*shield.Task
 	return c.task(ctx, http.MethodDelete, at("/v1/archives", archive), nil)
 }
 
+// AcknowledgeArchive says that a suspicious archive is fine, with a note that
+// may be empty.
+func (c *Client) AcknowledgeArchive(ctx context.Context, archive, note string) (*shield.Archive, error) {
+	out := new(shield.Archive)
+	return out, c.Do(ctx, http.MethodPost, at("/v1/archives", archive, "acknowledge"), AcknowledgeRequest{Note: note}, out)
+}
+
 // CancelTask asks for the end of a task.
 func (c *Client) CancelTask(ctx context.Context, uuid string) (*shield.Task, error) {
 	return c.task(ctx, http.MethodPost, at("/v1/tasks", uuid, "cancel"), nil)

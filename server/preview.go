@@ -71,7 +71,7 @@ func (s *Server) preview(ctx context.Context, p *shield.Policy, j *shield.Job) (
 			continue
 		}
 		seen[a.Target] = true
-		ofTarget, err := s.catalog.Archives(ctx, shield.Filter{Target: a.Target, Statuses: []string{string(shield.ArchiveValid)}})
+		ofTarget, err := s.catalog.Archives(ctx, shield.Filter{Target: a.Target, Statuses: []string{string(shield.ArchiveValid), string(shield.ArchiveInvalid)}})
 		if err != nil {
 			return nil, err
 		}

@@ -22,6 +22,7 @@ func (s *Server) filter(req bunrouter.Request, names ...string) (shield.Filter, 
 		"plugin":           func() { f.Plugin = q.text("plugin") },
 		"used":             func() { f.Used = q.flag("used") },
 		"paused":           func() { f.Paused = q.flag("paused") },
+		"suspicious":       func() { f.Suspicious = q.flag("suspicious") },
 		"target":           func() { f.Target = q.uuid("target") },
 		"store":            func() { f.Store = q.uuid("store") },
 		"schedule":         func() { f.Schedule = q.uuid("schedule") },
@@ -51,7 +52,7 @@ var (
 		return names
 	}()
 
-	archiveFilters = []string{"target", "store", "job", "plugin", "after", "before", "limit", "status valid expired purging purged invalid"}
+	archiveFilters = []string{"target", "store", "job", "plugin", "suspicious", "after", "before", "limit", "status valid expired purging purged invalid"}
 	taskFilters    = []string{"target", "store", "job", "op", "after", "before", "limit", "status pending running done failed canceled"}
 	runFilters     = []string{"job", "after", "before", "limit", "status due started succeeded failed missed skipped"}
 	eventFilters   = []string{"after", "before", "limit"}

@@ -52,6 +52,7 @@ func (s *Server) mountArchives(g routes) {
 		return s.submit(w, req, shield.Request{Op: shield.OpPurge, Archive: ref(req), Reason: "deleted by admin"})
 	})
 	g.handle("POST", "/archives/:ref/restore", s.restoreArchive)
+	g.handle("POST", "/archives/:ref/acknowledge", s.acknowledgeArchive)
 }
 
 // changeArchive changes an archive's notes and whether it is held, all that
@@ -256,6 +257,9 @@ type Status struct {
 	Failures  int            `json:"failures"` // in the last 24 hours
 	Failed    []*shield.Task `json:"failed"`   // the newest of them, at most 10
 	Breached  []*shield.Job  `json:"breached"` // jobs that miss their objectives
+	// Suspicious are the archives that nobody has acknowledged: what their jobs
+	// made of their targets is not purged.
+	Suspicious []*shield.Archive `json:"suspicious"`
 }
 
 func (s *Server) showStatus(w http.ResponseWriter, req bunrouter.Request) error {
@@ -290,6 +294,10 @@ func (s *Server) showStatus(w http.ResponseWriter, req bunrouter.Request) error 
 	st.Failed = tasks(shield.Filter{Statuses: []string{string(shield.TaskFailed)}, After: time.Now().Add(-24 * time.Hour)})
 	st.Failures = len(st.Failed)
 	st.Failed = st.Failed[:min(st.Failures, 10)]
+	suspicious := true
+	some, e := s.catalog.Archives(ctx, shield.Filter{Suspicious: &suspicious, Statuses: []string{string(shield.ArchiveValid), string(shield.ArchiveInvalid)}})
+	st.Suspicious = nonNil(some)
+	count(len(some), e)
 	if err != nil {
 		return err
 	}

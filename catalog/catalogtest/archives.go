@@ -11,6 +11,7 @@ import (
 func testArchives(t *testing.T, open func(t testing.TB) shield.Catalog) {
 	t.Run("Made", func(t *testing.T) { testArchiveMade(t, newFixture(t, open)) })
 	t.Run("Update", func(t *testing.T) { testArchiveUpdate(t, newFixture(t, open)) })
+	t.Run("Suspicious", func(t *testing.T) { testArchiveSuspicious(t, newFixture(t, open)) })
 	t.Run("Filter", func(t *testing.T) { testArchiveFilter(t, newFixture(t, open)) })
 }
 
@@ -59,6 +60,56 @@ func testArchiveUpdate(t *testing.T, f *fixture) {
 	f.setStatus(a, shield.ArchivePurged, "asked for")
 	a.Status = shield.ArchiveValid
 	wantCode(t, f.UpdateArchive(f.ctx, a), shield.Invalid, "status")
+}
+
+// testArchiveSuspicious makes a suspicious archive, which lets no older one go
+// until it is acknowledged, once and for good.
+func testArchiveSuspicious(t *testing.T, f *fixture) {
+	const why = "has 1 bytes"
+	old := f.addArchive(epoch())
+	a := f.addSuspicious(epoch().Add(time.Second), why)
+	if a.Suspicion != why || !a.Suspicious() {
+		t.Errorf("archive %+v is not suspicious", a)
+	}
+	events, err := f.Events(f.ctx, shield.Filter{})
+	must(t, err)
+	if events[1].Kind != shield.EventArchiveSuspicious || events[1].Subject != a.UUID || !strings.Contains(events[1].Message, why) {
+		t.Errorf("events are %+v, %+v", events[0], events[1])
+	}
+	list := func(suspicious bool) []string {
+		list, err := f.Archives(f.ctx, shield.Filter{Suspicious: &suspicious, Target: f.target.UUID})
+		return column(t, list, err, func(a *shield.Archive) string { return a.UUID })
+	}
+	expired := func() []string {
+		list, err := f.ExpiredArchives(f.ctx, epoch().Add(1000*time.Hour), 10)
+		return column(t, list, err, func(a *shield.Archive) string { return a.UUID })
+	}
+	wantSame(t, "suspicious ones", list(true), []string{a.UUID})
+	wantSame(t, "others", list(false), []string{old.UUID})
+	wantSame(t, "expired ones", expired(), []string{})
+
+	bad := *old
+	bad.AcknowledgedAt = epoch()
+	wantCode(t, f.UpdateArchive(f.ctx, &bad), shield.Invalid, "acknowledged_at")
+	bad = *a
+	bad.AcknowledgedAt, bad.AcknowledgedNote = epoch(), "\x00"
+	wantCode(t, f.UpdateArchive(f.ctx, &bad), shield.Invalid, "acknowledged_note")
+
+	a.AcknowledgedAt, a.AcknowledgedBy, a.AcknowledgedNote = epoch().Add(time.Hour), "ann", "half of it moved"
+	must(t, f.UpdateArchive(f.ctx, a))
+	stale := *a
+	stale.AcknowledgedAt, stale.AcknowledgedBy, stale.Suspicion = time.Time{}, "", ""
+	must(t, f.UpdateArchive(f.ctx, &stale))
+	got, err := f.Archive(f.ctx, a.UUID)
+	must(t, err)
+	wantSame(t, "the acknowledged archive", got, a)
+	wantSame(t, "suspicious ones", list(true), []string{})
+	wantSame(t, "expired ones", expired(), []string{old.UUID})
+	events, err = f.Events(f.ctx, shield.Filter{})
+	must(t, err)
+	if e := events[0]; e.Kind != shield.EventArchiveAcknowledged || !strings.HasSuffix(e.Message, why+", is acknowledged by ann: half of it moved") {
+		t.Errorf("the event is %+v", e)
+	}
 }
 
 func testArchiveFilter(t *testing.T, f *fixture) {

@@ -161,10 +161,22 @@ func (f *fixture) claim(now time.Time) (*shield.Task, shield.Lease) {
 // addArchive runs a backup taken at a time to its good end.
 func (f *fixture) addArchive(taken time.Time, change ...func(*shield.Task)) *shield.Archive {
 	f.t.Helper()
+	return f.makeArchive(taken, "", change...)
+}
+
+// addSuspicious makes an archive that is suspicious for a reason.
+func (f *fixture) addSuspicious(taken time.Time, why string) *shield.Archive {
+	f.t.Helper()
+	return f.makeArchive(taken, why)
+}
+
+func (f *fixture) makeArchive(taken time.Time, suspicion string, change ...func(*shield.Task)) *shield.Archive {
+	f.t.Helper()
 	f.addTask(change...)
 	t, l := f.claim(epoch())
 	a := &shield.Archive{
-		Key: "key-" + t.UUID, ManifestKey: "manifest-" + t.UUID, TakenAt: taken, Plugin: "postgres", PluginVersion: "1.2.3",
+		Suspicion: suspicion,
+		Key:       "key-" + t.UUID, ManifestKey: "manifest-" + t.UUID, TakenAt: taken, Plugin: "postgres", PluginVersion: "1.2.3",
 		PluginDigest: "blake3:aa", Compression: "fastest", Encrypted: true, RawSize: 1 << 40, RawDigest: "blake3:bb",
 		StoredSize: 1 << 39, StoredDigest: "blake3:cc", Seal: "age", Frames: 1 << 20,
 		Versions: map[string]string{"server": "PostgreSQL 15.18"}, Counts: map[string]int64{"rows": 1 << 40, "views": 0},

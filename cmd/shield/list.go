@@ -119,14 +119,15 @@ func (c *listJobs) Run(e *env) error {
 }
 
 type listArchives struct {
-	Job    string   `help:"Only those of a job."`
-	Target string   `help:"Only those of a target."`
-	Store  string   `help:"Only those in a store."`
-	After  string   `help:"Only those taken on or after a day." placeholder:"YYYYMMDD"`
-	Before string   `help:"Only those taken before a day." placeholder:"YYYYMMDD"`
-	Status []string `help:"Only those of a status: valid, expired, purging, purged, invalid. Can be repeated." default:"valid" placeholder:"STATUS"`
-	All    bool     `help:"Those of every status."`
-	Limit  int      `help:"At most so many, the newest."`
+	Job        string   `help:"Only those of a job."`
+	Target     string   `help:"Only those of a target."`
+	Store      string   `help:"Only those in a store."`
+	After      string   `help:"Only those taken on or after a day." placeholder:"YYYYMMDD"`
+	Before     string   `help:"Only those taken before a day." placeholder:"YYYYMMDD"`
+	Status     []string `help:"Only those of a status: valid, expired, purging, purged, invalid. Can be repeated." default:"valid" placeholder:"STATUS"`
+	All        bool     `help:"Those of every status."`
+	Suspicious bool     `help:"Only suspicious ones that nobody has acknowledged."`
+	Limit      int      `help:"At most so many, the newest."`
 }
 
 func (c *listArchives) Run(e *env) error {
@@ -136,6 +137,9 @@ func (c *listArchives) Run(e *env) error {
 	if !c.All {
 		q["status"] = c.Status
 		what = strings.Join(c.Status, " or ") + " archives that match: --all lists those of every status"
+	}
+	if c.Suspicious {
+		q.Set("suspicious", "true")
 	}
 	if c.Limit > 0 {
 		q.Set("limit", strconv.Itoa(c.Limit))
@@ -313,6 +317,9 @@ func (c *statusCmd) Run(e *env) error {
 	fmt.Fprintf(e.out, "%s running, %d pending, %d failed in the last 24 hours\n", count(len(s.Running), "task"), s.Pending, s.Failures)
 	for _, j := range s.Breached {
 		fmt.Fprintf(e.out, "  job %s misses its objective of %s: %s\n", plain(j.Name), keep(j.RPO), lastSuccess(j))
+	}
+	for _, a := range s.Suspicious {
+		fmt.Fprintf(e.out, "SUSPICIOUS: archive %s of target %s, taken at %s, %s\n", a.UUID, plain(a.TargetName), moment(a.TakenAt), plain(a.Suspicion))
 	}
 	for _, t := range append(s.Running, s.Failed...) {
 		fmt.Fprintf(e.out, "  %s  %s  %-7s %-10s %s %s\n", moment(t.RequestedAt), t.UUID, t.Status, t.Op, plain(t.JobName), plain(t.Error))

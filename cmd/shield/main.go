@@ -30,27 +30,28 @@ type cli struct {
 	JSON      bool             `help:"Print JSON; errors too, on standard error." env:"SHIELD_JSON"`
 	Version   kong.VersionFlag `help:"Print the version and exit."`
 
-	Status  statusCmd    `cmd:"" help:"Show the state of the daemon."`
-	Create  createCmd    `cmd:"" help:"Make a target, store, schedule, retention policy or job."`
-	List    listCmd      `cmd:"" help:"List things of one kind."`
-	Show    showCmd      `cmd:"" help:"Show one thing."`
-	Edit    editCmd      `cmd:"" aliases:"update" help:"Change a target, store, schedule, retention policy, job or archive."`
-	Delete  deleteCmd    `cmd:"" help:"Delete a thing. Deleting an archive removes it from its store."`
-	Run     runCmd       `cmd:"" help:"Run a job now."`
-	Pause   pauseCmd     `cmd:"" help:"Stop starting a job by its schedule."`
-	Unpause unpauseCmd   `cmd:"" help:"Start a job by its schedule again."`
-	Restore restoreCmd   `cmd:"" help:"Restore an archive."`
-	Cancel  cancelCmd    `cmd:"" help:"Cancel a task."`
-	Hold    holdCmd      `cmd:"" help:"Keep an archive from being purged."`
-	Release releaseCmd   `cmd:"" help:"Let a held archive be purged."`
-	Keep    retentionCmd `cmd:"" name:"retention" help:"Show what retention does."`
-	Test    testCmd      `cmd:"" help:"Test a store or a target."`
-	Probe   probeCmd     `cmd:"" help:"Ask a target what it holds."`
-	Store   storeCmd     `cmd:"" help:"Check a store."`
-	Check   checkCmd     `cmd:"" hidden:"" help:"Check a store."`
-	Target  targetCmd    `cmd:"" hidden:"" help:"Test or probe a target."`
-	Explain explainCmd   `cmd:"" help:"Explain a schedule, without a daemon."`
-	Plugin  pluginCmd    `cmd:"" help:"Install, grant, check and remove plugins."`
+	Status      statusCmd      `cmd:"" help:"Show the state of the daemon."`
+	Create      createCmd      `cmd:"" help:"Make a target, store, schedule, retention policy or job."`
+	List        listCmd        `cmd:"" help:"List things of one kind."`
+	Show        showCmd        `cmd:"" help:"Show one thing."`
+	Edit        editCmd        `cmd:"" aliases:"update" help:"Change a target, store, schedule, retention policy, job or archive."`
+	Delete      deleteCmd      `cmd:"" help:"Delete a thing. Deleting an archive removes it from its store."`
+	Run         runCmd         `cmd:"" help:"Run a job now."`
+	Pause       pauseCmd       `cmd:"" help:"Stop starting a job by its schedule."`
+	Unpause     unpauseCmd     `cmd:"" help:"Start a job by its schedule again."`
+	Restore     restoreCmd     `cmd:"" help:"Restore an archive."`
+	Cancel      cancelCmd      `cmd:"" help:"Cancel a task."`
+	Hold        holdCmd        `cmd:"" help:"Keep an archive from being purged."`
+	Acknowledge acknowledgeCmd `cmd:"" help:"Say that a suspicious archive is fine."`
+	Release     releaseCmd     `cmd:"" help:"Let a held archive be purged."`
+	Keep        retentionCmd   `cmd:"" name:"retention" help:"Show what retention does."`
+	Test        testCmd        `cmd:"" help:"Test a store or a target."`
+	Probe       probeCmd       `cmd:"" help:"Ask a target what it holds."`
+	Store       storeCmd       `cmd:"" help:"Check a store."`
+	Check       checkCmd       `cmd:"" hidden:"" help:"Check a store."`
+	Target      targetCmd      `cmd:"" hidden:"" help:"Test or probe a target."`
+	Explain     explainCmd     `cmd:"" help:"Explain a schedule, without a daemon."`
+	Plugin      pluginCmd      `cmd:"" help:"Install, grant, check and remove plugins."`
 }
 
 // Exit statuses.

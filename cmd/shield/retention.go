@@ -25,6 +25,27 @@ type releaseArchive struct{ refArg }
 
 func (c *releaseArchive) Run(e *env) error { return e.hold(c.Ref, false) }
 
+type acknowledgeCmd struct {
+	Archive acknowledgeArchive `cmd:"" help:"Say that a suspicious archive is fine, so that its job's archives are purged again."`
+}
+
+type acknowledgeArchive struct {
+	refArg
+	Note string `help:"Why it is fine."`
+}
+
+func (c *acknowledgeArchive) Run(e *env) error {
+	a, err := e.client.AcknowledgeArchive(e.ctx, c.Ref, c.Note)
+	if err != nil {
+		return err
+	}
+	if e.json {
+		return e.printJSON(a)
+	}
+	_, err = fmt.Fprintf(e.out, "acknowledged archive %s, which %s\n", a.UUID, plain(a.Suspicion))
+	return err
+}
+
 func (e *env) hold(ref string, held bool) error {
 	return edit(e, e.client.Archives(), ref, patch{"held": held}, archiveView)
 }
@@ -56,8 +77,24 @@ func (c *previewCmd) Run(e *env) error {
 	if err := printList(e, pointers(all), previewView, "valid archives under it"); err != nil || e.json || len(all) == 0 {
 		return err
 	}
-	_, err = fmt.Fprintf(e.out, "%d of %d archives are kept\n", kept, len(all))
-	return err
+	if _, err := fmt.Fprintf(e.out, "%d of %d archives are kept\n", kept, len(all)); err != nil {
+		return err
+	}
+	return e.frozen(all)
+}
+
+// frozen says why nothing of a job is purged, if that is so, and what to do.
+func (e *env) frozen(all []server.Preview) error {
+	for i := range all {
+		if a := all[i].Archive; a.Suspicious() {
+			_, err := fmt.Fprintf(e.out, "nothing of job %s and target %s is purged: archive %s %s: see shield acknowledge archive --help, or delete it\n",
+				plain(all[i].Job), plain(a.TargetName), a.UUID, plain(a.Suspicion))
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func pointers[T any](s []T) []*T {

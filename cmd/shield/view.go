@@ -103,7 +103,7 @@ func keepRules(p *shield.Policy) string {
 var archiveView = view[shield.Archive]{
 	kind: "archive", columns: []string{"uuid", "target", "store", "taken at", "expires at", "raw", "stored", "status", "notes"},
 	row: func(a *shield.Archive) []string {
-		return []string{a.UUID, a.TargetName, a.StoreName, moment(a.TakenAt), moment(a.ExpiresAt), size(a.RawSize), size(a.StoredSize), string(a.Status), a.Notes}
+		return []string{a.UUID, a.TargetName, a.StoreName, moment(a.TakenAt), moment(a.ExpiresAt), size(a.RawSize), size(a.StoredSize), archiveStatus(a), a.Notes}
 	},
 	more: func(a *shield.Archive) [][2]string {
 		return [][2]string{
@@ -111,8 +111,31 @@ var archiveView = view[shield.Archive]{
 			{"raw bytes", strconv.FormatInt(a.RawSize, 10)}, {"raw digest", a.RawDigest},
 			{"stored bytes", strconv.FormatInt(a.StoredSize, 10)}, {"stored digest", a.StoredDigest},
 			{"compression", a.Compression}, {"job uuid", a.Job}, {"encrypted", yes(a.Encrypted)}, {"held", yes(a.Held)}, {"review at", moment(a.ReviewAt)}, {"purge reason", dash(a.PurgeReason)},
+			{"suspicion", dash(a.Suspicion)}, {"acknowledged", acknowledgement(a)}, {"missing since", moment(a.MissingAt)},
 		}
 	},
+}
+
+// archiveStatus marks what is to be looked at.
+func archiveStatus(a *shield.Archive) string {
+	switch {
+	case a.Suspicious():
+		return string(a.Status) + ", SUSPICIOUS"
+	case !a.MissingAt.IsZero():
+		return string(a.Status) + ", MISSING"
+	}
+	return string(a.Status)
+}
+
+func acknowledgement(a *shield.Archive) string {
+	if a.AcknowledgedAt.IsZero() {
+		return "-"
+	}
+	text := "by " + a.AcknowledgedBy + " at " + moment(a.AcknowledgedAt)
+	if a.AcknowledgedNote != "" {
+		text += ": " + a.AcknowledgedNote
+	}
+	return text
 }
 
 // taskView leaves out the log, which is long.

@@ -18,7 +18,8 @@ import (
 type Decision struct {
 	Archive *shield.Archive `json:"archive"`
 	// Rules are those that want the archive, in words: "expiry", "last 2",
-	// "daily 2026-01-31". Nobody wants it if there are none.
+	// "daily 2026-01-31", "frozen by suspicious archive" and its UUID. Nobody
+	// wants it if there are none.
 	Rules []string `json:"rules"`
 }
 
@@ -27,8 +28,9 @@ func (d *Decision) Kept() bool { return len(d.Rules) > 0 }
 
 // Plan decides about the valid archives of a job, the newest first. It is
 // given all archives of the job's target, since the newest valid ones of a
-// target are kept whichever job made them; those that are not valid do not
-// count. The error is about the policy's time zone.
+// target are kept whichever job made them. Those that are not valid do not
+// count, nor are suspicious ones among the newest; both may freeze the job, see
+// FrozenBy. The error is about the policy's time zone.
 func Plan(p *shield.Policy, job string, ofTarget []*shield.Archive, now time.Time) ([]Decision, error) {
 	zone, err := timespec.Location(p.Timezone)
 	if err != nil {
@@ -38,15 +40,22 @@ func Plan(p *shield.Policy, job string, ofTarget []*shield.Archive, now time.Tim
 	slices.SortStableFunc(valid, func(a, b *shield.Archive) int {
 		return cmp.Or(b.TakenAt.Compare(a.TakenAt), cmp.Compare(b.UUID, a.UUID))
 	})
-	rules := rulesOf(p)
+	rules, frozen := rulesOf(p), FrozenBy(job, ofTarget)
 	var plan []Decision
-	for n, a := range valid {
+	newest := 0 // so many were not suspicious
+	for _, a := range valid {
+		if !a.Suspicious() {
+			newest++
+		}
 		if a.Job != job {
 			continue
 		}
 		d := Decision{Archive: a, Rules: []string{}}
-		if n < max(1, p.MinValid) {
-			d.Rules = append(d.Rules, fmt.Sprintf("newest valid %d", n+1))
+		if !a.Suspicious() && newest <= max(1, p.MinValid) {
+			d.Rules = append(d.Rules, fmt.Sprintf("newest valid %d", newest))
+		}
+		if frozen != nil {
+			d.Rules = append(d.Rules, "frozen by suspicious archive "+frozen.UUID)
 		}
 		if a.Held {
 			d.Rules = append(d.Rules, "held")
