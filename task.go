@@ -264,6 +264,8 @@ type Outcome struct {
 	// PurgedArchive is the UUID of the archive that a purge that is done
 	// removed.
 	PurgedArchive string
+	// Absent says that a purge that is done found no blob to remove.
+	Absent bool
 	// Findings are kept with the task, however it ended.
 	Findings *Findings
 	// RetryAt makes a failed task pending again. RetryArchive and RetryKey
@@ -282,6 +284,8 @@ type TaskResult struct {
 	Progress Progress
 	// Findings are what the task found out, also if it failed.
 	Findings *Findings
+	// Absent says that a purge found no blob under the archive's key.
+	Absent bool
 	// Leftovers are store keys that a failed backup could not remove. They
 	// are to be purged later.
 	Leftovers []string

@@ -190,6 +190,21 @@ func checkArchive(ctx context.Context, tx bun.Tx, t *shield.Task, a *shield.Arch
 	return err
 }
 
+// purgeReason adds to a reason that there was nothing to remove.
+func purgeReason(reason string, t *shield.Task, o shield.Outcome) string {
+	if !o.Absent {
+		return reason
+	}
+	text := "the store had no blob under its key"
+	if t.Attempts > 1 {
+		text += ", which an earlier try may have removed"
+	}
+	if reason == "" {
+		return text
+	}
+	return reason + "; " + text
+}
+
 // purgeArchive marks what a purge removed. The task's own archive may be
 // unknown: a purge also removes what a failed backup left behind.
 func purgeArchive(ctx context.Context, tx bun.Tx, t *shield.Task, o shield.Outcome) error {
@@ -207,7 +222,7 @@ func purgeArchive(ctx context.Context, tx bun.Tx, t *shield.Task, o shield.Outco
 	if err != nil || a.Status == shield.ArchivePurged {
 		return err
 	}
-	a.Status = shield.ArchivePurged
+	a.Status, a.PurgeReason = shield.ArchivePurged, purgeReason(a.PurgeReason, t, o)
 	if err := update(ctx, tx, archiveToRow(a), a.UUID); err != nil {
 		return err
 	}

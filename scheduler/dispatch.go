@@ -195,7 +195,7 @@ func (s *Scheduler) outcome(t *shield.Task, l *live, r shield.TaskResult, err er
 	case err == nil && t.Op == shield.OpBackup:
 		o.Archive = r.Archive
 	case err == nil && t.Op == shield.OpPurge:
-		o.PurgedArchive = t.Archive
+		o.PurgedArchive, o.Absent = t.Archive, r.Absent
 	case errors.Is(err, shield.Canceled):
 		o.Status, o.Code, o.Error = shield.TaskCanceled, shield.Canceled, err.Error()
 	case err != nil:

@@ -94,7 +94,7 @@ func (r *Runner) Run(ctx context.Context, t *shield.Task, m shield.Monitor) (shi
 	case shield.OpRestore:
 		return c.restore(ctx)
 	case shield.OpPurge:
-		return shield.TaskResult{}, c.purge(ctx)
+		return c.purge(ctx)
 	case shield.OpCheckStore:
 		return c.checkStore(ctx)
 	case shield.OpTestTarget:

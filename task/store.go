@@ -15,40 +15,60 @@ import (
 
 // purge removes the archive's blob and manifest, the manifest first: a blob
 // without one is an orphan, which is never taken for an archive. It is Locked
-// while the store keeps one of them.
-func (c *call) purge(ctx context.Context) error {
+// while the store keeps one of them. A blob that is not there is purged, and
+// that it was not is said.
+func (c *call) purge(ctx context.Context) (shield.TaskResult, error) {
 	store, _, err := c.openStore(ctx)
 	if err != nil {
-		return err
+		return shield.TaskResult{}, err
+	}
+	listed, err := c.lists(ctx, store, c.task.Key)
+	if err != nil {
+		return shield.TaskResult{}, c.blame(ctx, shield.StoreFailed, fmt.Errorf("purging %s: %w", c.task.Key, err))
 	}
 	for _, key := range []string{c.task.ManifestKey, c.task.Key} {
 		if key == "" {
 			continue
 		}
 		if err := c.remove(ctx, store, key); err != nil {
-			return c.blame(ctx, shield.StoreFailed, fmt.Errorf("purging %s: %w", key, err))
+			return shield.TaskResult{}, c.blame(ctx, shield.StoreFailed, fmt.Errorf("purging %s: %w", key, err))
 		}
 		c.logf("purged %s", key)
 	}
-	return stopped(ctx)
+	if !listed {
+		c.logf("the store had no blob %s before that", c.task.Key)
+	}
+	return shield.TaskResult{Absent: !listed}, stopped(ctx)
+}
+
+// lists reports whether the store lists a key; true if it cannot list.
+func (c *call) lists(ctx context.Context, s plugin.Store, key string) (found bool, err error) {
+	l, ok := s.(plugin.Lister)
+	if !ok {
+		return true, nil
+	}
+	err = c.again(ctx, "listing "+key, func() error {
+		found = false
+		return l.List(ctx, key, func(o plugin.Object) error {
+			c.transfer.activity.Add(1)
+			found = found || o.Key == key
+			return nil
+		})
+	})
+	return found, err
 }
 
 // remove deletes a blob and, where the store can list, looks that it is gone.
 func (c *call) remove(ctx context.Context, s plugin.Store, key string) error {
 	err := c.again(ctx, "deleting "+key, func() error { return s.Delete(ctx, key) })
-	l, ok := s.(plugin.Lister)
-	if err != nil || !ok {
+	if _, can := s.(plugin.Lister); err != nil || !can {
 		return err
 	}
-	return c.again(ctx, "listing "+key, func() error {
-		return l.List(ctx, key, func(o plugin.Object) error {
-			c.transfer.activity.Add(1)
-			if o.Key == key {
-				return shield.Errorf(shield.StoreFailed, "", "it said that it deleted %s, but still lists it", key)
-			}
-			return nil
-		})
-	})
+	listed, err := c.lists(ctx, s, key)
+	if err == nil && listed {
+		err = shield.Errorf(shield.StoreFailed, "", "it said that it deleted %s, but still lists it", key)
+	}
+	return err
 }
 
 // testStore has the plugin test the store, then stores a small blob, reads it

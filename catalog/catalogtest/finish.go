@@ -94,6 +94,7 @@ func testFinish(t *testing.T, open func(t testing.TB) shield.Catalog) {
 	t.Run("Failed", func(t *testing.T) { testFinishFailed(t, newFixture(t, open)) })
 	t.Run("Retry", func(t *testing.T) { testFinishRetry(t, newFixture(t, open)) })
 	t.Run("Purge", func(t *testing.T) { testFinishPurge(t, newFixture(t, open)) })
+	t.Run("Absent", func(t *testing.T) { testFinishAbsent(t, newFixture(t, open)) })
 	t.Run("Refused", func(t *testing.T) { testFinishRefused(t, newFixture(t, open)) })
 }
 
@@ -207,6 +208,33 @@ func testFinishPurge(t *testing.T, f *fixture) {
 	must(t, purge(a.UUID, "")) // twice is harmless
 	wantEvents(t, f, shield.EventTaskEnded, shield.EventTaskEnded, shield.EventArchivePurged,
 		shield.EventTaskEnded, shield.EventTaskEnded, shield.EventTaskEnded, shield.EventArchiveMade)
+}
+
+// testFinishAbsent ends purges that found nothing to remove.
+func testFinishAbsent(t *testing.T, f *fixture) {
+	for _, test := range []struct {
+		reason, want string
+		tries        int
+	}{
+		{"asked for by ann", "asked for by ann; the store had no blob under its key", 1},
+		{"", "the store had no blob under its key", 1},
+		{"expired", "expired; the store had no blob under its key, which an earlier try may have removed", 2},
+	} {
+		a := f.addArchive(epoch())
+		f.setStatus(a, shield.ArchivePurging, test.reason)
+		f.addTask(func(t *shield.Task) { t.Op, t.Target, t.Archive = shield.OpPurge, "", a.UUID })
+		task, l := f.claim(epoch())
+		for range test.tries - 1 {
+			must(t, f.FinishTask(f.ctx, task.UUID, l, shield.Outcome{Status: shield.TaskFailed, StoppedAt: epoch(), RetryAt: epoch()}))
+			task, l = f.claim(epoch())
+		}
+		must(t, f.FinishTask(f.ctx, task.UUID, l, shield.Outcome{Status: shield.TaskDone, StoppedAt: epoch(), Absent: true}))
+		got, err := f.Archive(f.ctx, a.UUID)
+		must(t, err)
+		if got.Status != shield.ArchivePurged || got.PurgeReason != test.want {
+			t.Errorf("archive is %s because %q, want %q", got.Status, got.PurgeReason, test.want)
+		}
+	}
 }
 
 func testFinishRefused(t *testing.T, f *fixture) {
