@@ -14,7 +14,7 @@ const (
 	EventArchiveAcknowledged EventKind = "archive.acknowledged" // somebody says that a suspicious one is fine
 	EventArchiveMissing      EventKind = "archive.missing"      // its store does not have it any more
 	EventArchiveFound        EventKind = "archive.found"        // its store has it again
-	EventStoreReconciled     EventKind = "store.reconciled"
+	EventStoreReconciled     EventKind = "store.reconciled"     // a store was compared with the catalog
 	EventRunMissed           EventKind = "run.missed"
 	EventRunSkipped          EventKind = "run.skipped"
 	EventJobBreached         EventKind = "job.breached" // its objective is missed

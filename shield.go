@@ -122,6 +122,9 @@ type ArchiveService interface {
 	// are held and without the newest valid one of each target that is not
 	// suspicious.
 	ExpiredArchives(ctx context.Context, now time.Time, limit int) ([]*Archive, error)
+	// Inventory returns what is known of the blobs of a store, by its UUID. A
+	// blob of a task that ends meanwhile is in it.
+	Inventory(ctx context.Context, store string) (*Inventory, error)
 }
 
 // TaskService is what users do with tasks.

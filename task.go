@@ -17,13 +17,14 @@ const (
 	OpPurge       Op = "purge"
 	OpTestStore   Op = "test-store"   // stores, reads back and deletes a small blob
 	OpCheckStore  Op = "check-store"  // runs the conformance suite on a store
+	OpReconcile   Op = "reconcile"    // compares a store with the catalog
 	OpTestTarget  Op = "test-target"  // asks a target whether it can be used
 	OpProbeTarget Op = "probe-target" // asks a target what it holds
 )
 
 // Ops returns all operations.
 func Ops() []Op {
-	return []Op{OpBackup, OpRestore, OpPurge, OpTestStore, OpCheckStore, OpTestTarget, OpProbeTarget}
+	return []Op{OpBackup, OpRestore, OpPurge, OpTestStore, OpCheckStore, OpReconcile, OpTestTarget, OpProbeTarget}
 }
 
 // allowedOps is how an error lists the operations.
@@ -142,6 +143,9 @@ type Task struct {
 
 	// RemoveOrphans has a reconciliation remove the orphans that it may.
 	RemoveOrphans bool `json:"remove_orphans,omitempty"`
+	// Inventory is what a reconciliation compares the store with. It is made
+	// just before the task runs, and not kept.
+	Inventory *Inventory `json:"-"`
 
 	Retention   int64  `json:"retention"` // seconds; backup only
 	Compression string `json:"compression"`
@@ -179,6 +183,8 @@ type Findings struct {
 	Counts   map[string]int64  `json:"counts,omitempty"`
 	Versions map[string]string `json:"versions,omitempty"`
 	Checks   []Check           `json:"checks,omitempty"`
+	// Reconciliation is of a store and the catalog.
+	Reconciliation *Reconciliation `json:"reconciliation,omitempty"`
 }
 
 // A Check is the result of one check of a plugin.
@@ -224,7 +230,7 @@ func (t *Task) Validate() error {
 
 // A Request is what somebody asks a Scheduler to do. Which refs it needs
 // depends on Op: backup wants Job; restore wants Archive, and Target if not
-// the archive's own; purge wants Archive; test-store and check-store want Store;
+// the archive's own; purge wants Archive; test-store, check-store and reconcile want Store;
 // test-target and probe-target want Target.
 type Request struct {
 	Op      Op     `json:"op"`
@@ -238,6 +244,8 @@ type Request struct {
 	// Archive: the newest of those taken at or before At, unless that is zero.
 	From string    `json:"from,omitempty"`
 	At   time.Time `json:"at,omitzero"`
+	// RemoveOrphans has a reconciliation remove the orphans that it may.
+	RemoveOrphans bool `json:"remove_orphans,omitempty"`
 }
 
 // A Lease is the right to run a task and to write its outcome.
@@ -266,6 +274,10 @@ type Outcome struct {
 	PurgedArchive string
 	// Absent says that a purge that is done found no blob to remove.
 	Absent bool
+	// Missing are the UUIDs of archives whose blobs a reconciliation did not
+	// find: valid ones become invalid. Found are those of missing ones that are
+	// there again: they become valid.
+	Missing, Found []string
 	// Findings are kept with the task, however it ended.
 	Findings *Findings
 	// RetryAt makes a failed task pending again. RetryArchive and RetryKey
@@ -286,6 +298,10 @@ type TaskResult struct {
 	Findings *Findings
 	// Absent says that a purge found no blob under the archive's key.
 	Absent bool
+	// Missing and Found are UUIDs of archives, see Outcome, and Strays the other
+	// blobs that a reconciliation found.
+	Missing, Found []string
+	Strays         []Stray
 	// Leftovers are store keys that a failed backup could not remove. They
 	// are to be purged later.
 	Leftovers []string

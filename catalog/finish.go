@@ -130,6 +130,8 @@ func applyDone(ctx context.Context, tx bun.Tx, t *shield.Task, o shield.Outcome)
 		return insertArchive(ctx, tx, t, *o.Archive, o.StoppedAt)
 	case t.Op == shield.OpPurge:
 		return nil, purgeArchive(ctx, tx, t, o)
+	case t.Op == shield.OpReconcile:
+		return nil, applyReconciled(ctx, tx, t, o)
 	}
 	return nil, nil
 }

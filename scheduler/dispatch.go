@@ -101,8 +101,12 @@ func (s *Scheduler) execute(ctx context.Context, t *shield.Task, l *live) {
 }
 
 func (s *Scheduler) run(ctx context.Context, t *shield.Task, l *live) (shield.TaskResult, error) {
+	sealed := *t
 	if err := shield.FirstError(s.spare(ctx, t), s.opts.Reveal(t)); err != nil {
 		return shield.TaskResult{}, err
+	}
+	if t.Op == shield.OpReconcile {
+		return s.reconcile(ctx, t, &sealed, l)
 	}
 	result, err := s.runner.Run(ctx, t, l)
 	if err == nil && t.Op == shield.OpBackup {
@@ -194,6 +198,8 @@ func (s *Scheduler) outcome(t *shield.Task, l *live, r shield.TaskResult, err er
 	switch {
 	case err == nil && t.Op == shield.OpBackup:
 		o.Archive = r.Archive
+	case err == nil && t.Op == shield.OpReconcile:
+		o.Missing, o.Found = r.Missing, r.Found
 	case err == nil && t.Op == shield.OpPurge:
 		o.PurgedArchive, o.Absent = t.Archive, r.Absent
 	case errors.Is(err, shield.Canceled):

@@ -30,6 +30,8 @@ func (s *Scheduler) taskFor(ctx context.Context, r shield.Request) (*shield.Task
 		err = s.fillPurge(ctx, t, r)
 	case shield.OpTestStore, shield.OpCheckStore:
 		err = s.fillStore(ctx, t, r.Store)
+	case shield.OpReconcile:
+		err = s.fillReconcile(ctx, t, r)
 	case shield.OpTestTarget, shield.OpProbeTarget:
 		err = s.fillTarget(ctx, t, r.Target)
 	default:
@@ -184,9 +186,7 @@ func (s *Scheduler) fillPurge(ctx context.Context, t *shield.Task, r shield.Requ
 	if err := s.checkFrozen(ctx, a); err != nil {
 		return err
 	}
-	open, err := s.catalog.Tasks(ctx, shield.Filter{
-		Store: a.Store, Statuses: []string{string(shield.TaskPending), string(shield.TaskRunning)},
-	})
+	open, err := s.openWith(ctx, a.Store)
 	if err != nil {
 		return err
 	}

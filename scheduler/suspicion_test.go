@@ -92,7 +92,7 @@ func TestSuspicious(t *testing.T) {
 		if !w.archive(second).Suspicious() {
 			t.Error("the second small archive is taken for normal")
 		}
-		time.Sleep(5 * time.Hour) // all have expired
+		time.Sleep(3 * time.Hour) // all have expired
 		if got := w.valid(made); len(got) != 5 {
 			t.Errorf("archives %v are valid, want all", got)
 		}
@@ -104,7 +104,7 @@ func TestSuspicious(t *testing.T) {
 		if task := w.ended(w.submit(shield.Request{Op: shield.OpPurge, Archive: small}).UUID); task.Status != shield.TaskDone {
 			t.Errorf("purge of the suspicious archive: %s", task.Error)
 		}
-		time.Sleep(5 * time.Hour)
+		time.Sleep(3 * time.Hour)
 		if got := w.valid(made); !slices.Equal(got, []int{0, 1, 2, 4}) {
 			t.Errorf("archives %v are valid, want all but the deleted one", got)
 		}
@@ -137,7 +137,7 @@ func TestSuspiciousAlone(t *testing.T) {
 		}
 		mine := []string{w.backup(r, 10<<20), w.backup(r, 0)}
 		must[any](t)(nil, w.catalog.DeleteJob(t.Context(), "nightly"))
-		time.Sleep(5 * time.Hour)
+		time.Sleep(3 * time.Hour)
 		if got := w.valid(mine); !slices.Equal(got, []int{0, 1}) {
 			t.Errorf("archives %v of the frozen job are valid, want both", got)
 		}
@@ -163,7 +163,7 @@ func TestSuspiciousStandsInForNone(t *testing.T) {
 		theirs := w.ended(w.submit(shield.Request{Op: shield.OpBackup, Job: "other"}).UUID).Archive
 		time.Sleep(time.Minute)
 		empty := w.backup(r, 0)
-		time.Sleep(5 * time.Hour)
+		time.Sleep(3 * time.Hour)
 		if got := w.valid([]string{first, theirs, empty}); len(got) != 3 {
 			t.Errorf("archives %v are valid, want all", got)
 		}

@@ -263,6 +263,12 @@ func (c *Client) CheckStore(ctx context.Context, ref string) (*shield.Task, erro
 	return c.task(ctx, http.MethodPost, at("/v1/stores", ref, "check"), nil)
 }
 
+// ReconcileStore starts the comparison of a store with the catalog, which
+// removes orphans if that is wanted.
+func (c *Client) ReconcileStore(ctx context.Context, ref string, remove bool) (*shield.Task, error) {
+	return c.task(ctx, http.MethodPost, at("/v1/stores", ref, "reconcile"), ReconcileRequest{Remove: remove})
+}
+
 // TestTarget starts a test of a target.
 func (c *Client) TestTarget(ctx context.Context, ref string) (*shield.Task, error) {
 	return c.task(ctx, http.MethodPost, at("/v1/targets", ref, "test"), nil)

@@ -175,6 +175,7 @@ func (s *Server) mountTasks(g routes) {
 	g.handle("POST", "/stores/:ref/check", func(w http.ResponseWriter, req bunrouter.Request) error {
 		return s.submit(w, req, shield.Request{Op: shield.OpCheckStore, Store: ref(req)})
 	})
+	g.handle("POST", "/stores/:ref/reconcile", s.reconcileStore)
 	g.handle("POST", "/stores/:ref/test", func(w http.ResponseWriter, req bunrouter.Request) error {
 		return s.submit(w, req, shield.Request{Op: shield.OpTestStore, Store: ref(req)})
 	})

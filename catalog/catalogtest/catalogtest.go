@@ -26,6 +26,7 @@ func Run(t *testing.T, open func(t testing.TB) shield.Catalog) {
 		{"InUse", testInUse},
 		{"Archives", testArchives},
 		{"Expired", testExpired},
+		{"Reconcile", testReconcile},
 		{"Tasks", testTasks},
 		{"Claim", testClaim},
 		{"Lease", testLease},

@@ -47,6 +47,7 @@ type cli struct {
 	Keep        retentionCmd   `cmd:"" name:"retention" help:"Show what retention does."`
 	Test        testCmd        `cmd:"" help:"Test a store or a target."`
 	Probe       probeCmd       `cmd:"" help:"Ask a target what it holds."`
+	Reconcile   reconcileCmd   `cmd:"" help:"Compare a store with the catalog."`
 	Store       storeCmd       `cmd:"" help:"Check a store."`
 	Check       checkCmd       `cmd:"" hidden:"" help:"Check a store."`
 	Target      targetCmd      `cmd:"" hidden:"" help:"Test or probe a target."`

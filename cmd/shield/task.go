@@ -293,6 +293,9 @@ func (e *env) findings(f *shield.Findings) error {
 			return err
 		}
 	}
+	if f.Reconciliation != nil {
+		return e.reconciliation(f.Reconciliation)
+	}
 	if len(f.Checks) > 0 {
 		return e.checks(f.Checks)
 	}

@@ -215,6 +215,12 @@ func findingsLines(f *shield.Findings) [][2]string {
 	if len(f.Counts)+len(f.Versions) > 0 {
 		lines = append(lines, [2]string{"counts", countsText(f.Counts)}, [2]string{"versions", versionsText(f.Versions)})
 	}
+	if r := f.Reconciliation; r != nil {
+		lines = append(lines, [2]string{"reconciled", reconciled(r)})
+		for _, d := range r.Differences {
+			lines = append(lines, [2]string{string(d.Kind), d.Key + " " + d.Text})
+		}
+	}
 	for _, c := range f.Checks {
 		verdict := "passed"
 		if !c.Passed {
