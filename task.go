@@ -274,6 +274,9 @@ type Outcome struct {
 	PurgedArchive string
 	// Absent says that a purge that is done found no blob to remove.
 	Absent bool
+	// Spared says of a purge that was canceled that its archive, if it has only
+	// expired, is valid again.
+	Spared bool
 	// Missing are the UUIDs of archives whose blobs a reconciliation did not
 	// find: valid ones become invalid. Found are those of missing ones that are
 	// there again: they become valid.

@@ -36,6 +36,9 @@ func (db *DB) FinishTask(ctx context.Context, uuid string, l shield.Lease, o shi
 		if made, err = applyDone(ctx, tx, t, o); err != nil {
 			return err
 		}
+		if err := spareArchive(ctx, tx, t, o); err != nil {
+			return err
+		}
 		return endTask(ctx, tx, t, o)
 	})
 	if err == nil && made != nil {
@@ -190,6 +193,19 @@ func checkArchive(ctx context.Context, tx bun.Tx, t *shield.Task, a *shield.Arch
 		return &shield.Error{Code: shield.Conflict, Field: "archive_uuid", Message: fmt.Sprintf("an archive with the uuid %q exists already", a.UUID)}
 	}
 	return err
+}
+
+// spareArchive makes an archive valid again whose purge did not begin.
+func spareArchive(ctx context.Context, tx bun.Tx, t *shield.Task, o shield.Outcome) error {
+	if !o.Spared || o.Status != shield.TaskCanceled || t.Op != shield.OpPurge {
+		return nil
+	}
+	a, err := findArchive(ctx, tx, t.Archive)
+	if err != nil || a.Status != shield.ArchiveExpired {
+		return err
+	}
+	a.Status, a.PurgeReason = shield.ArchiveValid, ""
+	return update(ctx, tx, archiveToRow(a), a.UUID)
 }
 
 // purgeReason adds to a reason that there was nothing to remove.

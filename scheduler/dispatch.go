@@ -204,6 +204,7 @@ func (s *Scheduler) outcome(t *shield.Task, l *live, r shield.TaskResult, err er
 		o.PurgedArchive, o.Absent = t.Archive, r.Absent
 	case errors.Is(err, shield.Canceled):
 		o.Status, o.Code, o.Error = shield.TaskCanceled, shield.Canceled, err.Error()
+		o.Spared = errors.Is(err, errSpared)
 	case err != nil:
 		o.Status, o.Code, o.Error = shield.TaskFailed, shield.CodeOf(err), err.Error()
 	}

@@ -2,7 +2,8 @@ package scheduler
 
 import (
 	"context"
-	"time"
+	"errors"
+	"fmt"
 
 	"github.com/shieldhq/shield"
 	"github.com/shieldhq/shield/scheduler/retention"
@@ -55,8 +56,11 @@ func (s *Scheduler) checkFrozen(ctx context.Context, a *shield.Archive) error {
 		a.UUID, frozen.UUID, frozen.Suspicion)
 }
 
+// errSpared is the cause of the end of a purge whose archive is to be kept.
+var errSpared = errors.New("spared")
+
 // spare ends the purge of an archive that retention wanted to go before its
-// job was frozen, and gives the archive back. One that somebody asked for goes
+// job was frozen, by errSpared. One that somebody asked for goes
 // on, and so does one that was tried before: it may have begun.
 func (s *Scheduler) spare(ctx context.Context, t *shield.Task) error {
 	if t.Op != shield.OpPurge || t.Archive == "" || t.Attempts > 1 {
@@ -73,9 +77,6 @@ func (s *Scheduler) spare(ctx context.Context, t *shield.Task) error {
 	if err != nil || frozen == nil {
 		return err
 	}
-	a.Status, a.PurgeReason, a.ReviewAt = shield.ArchiveValid, "", time.Now().Add(reviewAfter)
-	if err := s.catalog.UpdateArchive(ctx, a); err != nil {
-		return err
-	}
-	return shield.Errorf(shield.Canceled, "", "archive %s is kept: archive %s of its job has become suspicious, it %s", a.UUID, frozen.UUID, frozen.Suspicion)
+	text := fmt.Sprintf("archive %s is kept: archive %s of its job has become suspicious, it %s", a.UUID, frozen.UUID, frozen.Suspicion)
+	return &shield.Error{Code: shield.Canceled, Message: text, Err: errSpared}
 }

@@ -180,18 +180,21 @@ func TestFreezeSparesWhatWaits(t *testing.T) {
 		w.start(scheduler.Options{Limit: 1})
 		defer w.stop()
 		first, second := w.backup(r, 10<<20), w.backup(r, 10<<20)
-		a := w.archive(first)
-		a.Status, a.PurgeReason = shield.ArchiveExpired, "expired"
-		must[any](t)(nil, w.catalog.UpdateArchive(t.Context(), a))
 		r.raw = 0
-		backup := w.submit(shield.Request{Op: shield.OpBackup, Job: "nightly"})
-		r.before = func(task *shield.Task) error { // while the backup runs, the purge is queued
-			if task.Op == shield.OpBackup {
-				must[*shield.Task](t)(w.sched.Submit(context.Background(), shield.Request{Op: shield.OpPurge, Archive: first, Reason: "expired"}))
+		r.before = func(task *shield.Task) error { // while the backup runs, as the only task that can, the purge is queued
+			if task.Op != shield.OpBackup {
+				return nil
+			}
+			a := w.archive(first)
+			a.Status, a.PurgeReason = shield.ArchiveExpired, "expired"
+			must[any](t)(nil, w.catalog.UpdateArchive(context.Background(), a))
+			_, err := w.sched.Submit(context.Background(), shield.Request{Op: shield.OpPurge, Archive: first, Reason: "expired"})
+			if err != nil && !errors.Is(err, shield.Conflict) { // retention may have been faster
+				t.Error(err)
 			}
 			return nil
 		}
-		empty := w.ended(backup.UUID).Archive
+		empty := w.ended(w.submit(shield.Request{Op: shield.OpBackup, Job: "nightly"}).UUID).Archive
 		time.Sleep(5 * time.Minute)
 		if got := w.valid([]string{first, second, empty}); len(got) != 3 {
 			t.Errorf("archives %v are valid, want all", got)
@@ -200,8 +203,8 @@ func TestFreezeSparesWhatWaits(t *testing.T) {
 		if len(purges) != 1 || purges[0].Status != shield.TaskCanceled || !strings.Contains(purges[0].Error, "has become suspicious") {
 			t.Errorf("the purge is %+v", purges)
 		}
-		if a := w.archive(first); a.PurgeReason != "" || a.ReviewAt.IsZero() {
-			t.Errorf("the spared archive has the reason %q and review %s", a.PurgeReason, a.ReviewAt)
+		if a := w.archive(first); a.PurgeReason != "" {
+			t.Errorf("the spared archive has the reason %q", a.PurgeReason)
 		}
 	})
 }

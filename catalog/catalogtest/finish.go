@@ -95,6 +95,7 @@ func testFinish(t *testing.T, open func(t testing.TB) shield.Catalog) {
 	t.Run("Retry", func(t *testing.T) { testFinishRetry(t, newFixture(t, open)) })
 	t.Run("Purge", func(t *testing.T) { testFinishPurge(t, newFixture(t, open)) })
 	t.Run("Absent", func(t *testing.T) { testFinishAbsent(t, newFixture(t, open)) })
+	t.Run("Spared", func(t *testing.T) { testFinishSpared(t, newFixture(t, open)) })
 	t.Run("Refused", func(t *testing.T) { testFinishRefused(t, newFixture(t, open)) })
 }
 
@@ -208,6 +209,32 @@ func testFinishPurge(t *testing.T, f *fixture) {
 	must(t, purge(a.UUID, "")) // twice is harmless
 	wantEvents(t, f, shield.EventTaskEnded, shield.EventTaskEnded, shield.EventArchivePurged,
 		shield.EventTaskEnded, shield.EventTaskEnded, shield.EventTaskEnded, shield.EventArchiveMade)
+}
+
+// testFinishSpared cancels purges whose archives are to stay.
+func testFinishSpared(t *testing.T, f *fixture) {
+	for _, test := range []struct {
+		from, to shield.ArchiveStatus
+		o        shield.Outcome
+	}{
+		{shield.ArchiveExpired, shield.ArchiveValid, shield.Outcome{Status: shield.TaskCanceled, Spared: true}},
+		{shield.ArchiveExpired, shield.ArchiveExpired, shield.Outcome{Status: shield.TaskCanceled}},
+		{shield.ArchiveExpired, shield.ArchiveExpired, shield.Outcome{Status: shield.TaskFailed, Spared: true}},
+		{shield.ArchivePurging, shield.ArchivePurging, shield.Outcome{Status: shield.TaskCanceled, Spared: true}},
+		{shield.ArchivePurged, shield.ArchivePurged, shield.Outcome{Status: shield.TaskCanceled, Spared: true}},
+	} {
+		a := f.addArchive(epoch())
+		f.setStatus(a, test.from, "expired")
+		f.addTask(func(t *shield.Task) { t.Op, t.Target, t.Archive = shield.OpPurge, "", a.UUID })
+		task, l := f.claim(epoch())
+		test.o.StoppedAt = epoch()
+		must(t, f.FinishTask(f.ctx, task.UUID, l, test.o))
+		got, err := f.Archive(f.ctx, a.UUID)
+		must(t, err)
+		if got.Status != test.to || (got.PurgeReason == "") != (test.to == shield.ArchiveValid) {
+			t.Errorf("%s became %s because %q, want %s", test.from, got.Status, got.PurgeReason, test.to)
+		}
+	}
 }
 
 // testFinishAbsent ends purges that found nothing to remove.
