@@ -42,7 +42,7 @@ func benchmarkClaim(b *testing.B, pending int, change string) {
 	for _, sql := range []string{fmt.Sprintf(`WITH RECURSIVE n (value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM n LIMIT %d)
 		INSERT INTO tasks
 		SELECT NULL, printf('%%08x-0000-4000-8000-000000000000', value), 'bench', 'test-store', 'pending', value / 1000,
-		'', '', '', '', '', '', '', '', 'fs', '', '', '', 0, '', 0, value, NULL, NULL, NULL, 0, 0, 0, 0, 0, NULL,
+		'', '', '', '', '', '', '', '', 'fs', '', '', '', 0, '', 0, 0, value, NULL, NULL, NULL, 0, 0, 0, 0, 0, NULL,
 		'', 0, NULL, '', '', 0, 0, 0, 0, '', '', '', '', '', '' FROM n`, pending), change} {
 		if err := db.Exec(sql); err != nil {
 			b.Fatal(err)

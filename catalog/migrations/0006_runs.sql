@@ -21,8 +21,9 @@ CREATE INDEX runs_next ON runs (job_uuid, due_at) WHERE status = 'due';
 ALTER TABLE targets ADD COLUMN max_tasks INTEGER NOT NULL DEFAULT 0 CHECK (max_tasks >= 0);
 ALTER TABLE stores  ADD COLUMN max_tasks INTEGER NOT NULL DEFAULT 0 CHECK (max_tasks >= 0);
 
--- Tasks say how often they are tried and how long they may be idle. The table
--- is made anew so that the big columns stay last.
+-- Tasks say how often they are tried and how long they may be idle, and whether
+-- a reconciliation is to remove orphans. The table is made anew so that the big
+-- columns stay last.
 CREATE TABLE tasks_new (
 	id              INTEGER PRIMARY KEY,
 	uuid            TEXT    NOT NULL UNIQUE,
@@ -45,6 +46,7 @@ CREATE TABLE tasks_new (
 	retention       INTEGER NOT NULL,
 	compression     TEXT    NOT NULL,
 	unencrypted     INTEGER NOT NULL CHECK (unencrypted IN (0, 1)),
+	remove_orphans  INTEGER NOT NULL DEFAULT 0 CHECK (remove_orphans IN (0, 1)),
 	requested_at    INTEGER NOT NULL,
 	started_at      INTEGER,
 	stopped_at      INTEGER,

@@ -13,6 +13,3 @@ CREATE INDEX archives_suspicious ON archives (taken_at, id) WHERE suspicion <> '
 DROP INDEX archives_newest;
 CREATE INDEX archives_newest ON archives (target_uuid, taken_at, id)
 	WHERE status = 'valid' AND (suspicion = '' OR acknowledged_at IS NOT NULL);
-
--- Whether a reconciliation of a store is to remove orphans.
-ALTER TABLE tasks ADD COLUMN remove_orphans INTEGER NOT NULL DEFAULT 0 CHECK (remove_orphans IN (0, 1));
