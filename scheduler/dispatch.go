@@ -35,7 +35,7 @@ func (s *Scheduler) claimAll(ctx context.Context, room chan struct{}) {
 		default:
 			return
 		}
-		now := time.Now()
+		now := s.now()
 		lease := shield.Lease{Owner: s.opts.Owner, Expires: now.Add(s.opts.Lease), Timeout: s.opts.Timeout}
 		t, err := s.catalog.ClaimTask(ctx, lease, now)
 		if err != nil {
@@ -105,8 +105,8 @@ func (s *Scheduler) heartbeat(ctx context.Context, t *shield.Task, l *live) {
 		select {
 		case <-ctx.Done():
 			return
-		case now := <-tick.C:
-			err := s.catalog.RenewTask(ctx, t.UUID, s.leaseOf(t, now.Add(s.opts.Lease)), l.lines.text())
+		case <-tick.C:
+			err := s.catalog.RenewTask(ctx, t.UUID, s.leaseOf(t, s.now().Add(s.opts.Lease)), l.lines.text())
 			if errors.Is(err, shield.Conflict) {
 				l.cancel(shield.Errorf(shield.Interrupted, "", "the lease was lost: %v", err))
 				return
@@ -121,7 +121,7 @@ func (s *Scheduler) heartbeat(ctx context.Context, t *shield.Task, l *live) {
 // finish writes how a task ended. When that fails for good, a backup's blob
 // is an orphan and is purged.
 func (s *Scheduler) finish(t *shield.Task, l *live, result shield.TaskResult, err error) {
-	o := s.outcome(t, l, result, err, time.Now())
+	o := s.outcome(t, l, result, err, s.now())
 	ctx := context.Background()
 	for _, key := range result.Leftovers {
 		s.queueLeftover(ctx, t, key)
@@ -134,7 +134,7 @@ func (s *Scheduler) finish(t *shield.Task, l *live, result shield.TaskResult, er
 		return
 	}
 	if !o.RetryAt.IsZero() {
-		time.AfterFunc(time.Until(o.RetryAt), func() { signal(s.wake) })
+		time.AfterFunc(o.RetryAt.Sub(s.now()), func() { signal(s.wake) })
 	}
 	if o.Code == shield.Locked && !o.RetryAt.IsZero() {
 		s.log.Info("task waits", "task", t.UUID, "op", t.Op, "until", o.RetryAt, "reason", o.Error)
@@ -158,7 +158,7 @@ func (s *Scheduler) write(ctx context.Context, t *shield.Task, o shield.Outcome)
 }
 
 func (s *Scheduler) queueLeftover(ctx context.Context, t *shield.Task, key string) {
-	if err := s.catalog.CreateTask(ctx, leftover(t, key, time.Now())); err != nil {
+	if err := s.catalog.CreateTask(ctx, leftover(t, key, s.now())); err != nil {
 		s.log.Error("a purge was not queued", "store", t.StoreName, "key", key, "err", err)
 		return
 	}

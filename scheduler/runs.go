@@ -31,7 +31,7 @@ func (s *Scheduler) keepTime(ctx context.Context) {
 	defer tick.Stop()
 	var planned, swept, due time.Time
 	for {
-		now := time.Now()
+		now := s.now()
 		if now.Sub(planned) >= replanEvery || now.Before(planned) {
 			s.report(ctx, "planning", s.plan(ctx, now))
 			planned, due = now, now
@@ -260,7 +260,7 @@ func (s *Scheduler) tell(ctx context.Context, j *shield.Job, r *shield.Run) erro
 		kind = shield.EventRunSkipped
 	}
 	return s.catalog.RecordEvent(ctx, &shield.Event{
-		At: time.Now().UTC(), Kind: kind, Subject: j.UUID,
+		At: s.now().UTC(), Kind: kind, Subject: j.UUID,
 		Message: fmt.Sprintf("run of job %s due at %s was %s: %s", j.Name, r.DueAt.UTC().Format(time.RFC3339), r.Status, r.Reason),
 	})
 }

@@ -55,6 +55,7 @@ type Scheduler struct {
 	opts    Options
 	log     *slog.Logger
 
+	now       func() time.Time   // the clock of the wall, which can be set
 	schedules map[string]readied // by UUID; for keepTime alone
 
 	wake   chan struct{} // something may be claimable
@@ -76,7 +77,7 @@ var _ shield.Scheduler = (*Scheduler)(nil)
 // New returns a scheduler over a catalog that gives tasks to a runner.
 func New(catalog shield.Catalog, runner shield.Runner, opts *Options) *Scheduler {
 	s := &Scheduler{
-		catalog: catalog, runner: runner,
+		catalog: catalog, runner: runner, now: wallClock,
 		schedules: map[string]readied{},
 		wake:      make(chan struct{}, 1), replan: make(chan struct{}, 1),
 		live: map[string]*live{}, begun: make(chan struct{}),
@@ -105,10 +106,14 @@ func New(catalog shield.Catalog, runner shield.Runner, opts *Options) *Scheduler
 	return s
 }
 
+// wallClock is without the monotonic reading, by which a clock that was set
+// would seem to have gone on as before.
+func wallClock() time.Time { return time.Now().Round(0) }
+
 // Start ends the tasks that an earlier scheduler left running, launches the
 // loops and returns.
 func (s *Scheduler) Start(ctx context.Context) error {
-	if err := s.recoverTasks(ctx, time.Now()); err != nil {
+	if err := s.recoverTasks(ctx, s.now()); err != nil {
 		return err
 	}
 	s.mu.Lock()
@@ -178,7 +183,7 @@ func (s *Scheduler) Submit(ctx context.Context, r shield.Request) (*shield.Task,
 // Cancel ends a task: a pending one at once, a running one as soon as its
 // runner has cleaned up.
 func (s *Scheduler) Cancel(ctx context.Context, uuid string) error {
-	err := s.catalog.CancelPending(ctx, uuid, time.Now())
+	err := s.catalog.CancelPending(ctx, uuid, s.now())
 	if err == nil || !errors.Is(err, shield.Conflict) {
 		return err
 	}
