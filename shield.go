@@ -157,7 +157,9 @@ type RunService interface {
 	RecordRun(ctx context.Context, r *Run) error
 	// StartRun makes the task of a due run and links it, in one transaction.
 	StartRun(ctx context.Context, r *Run, t *Task) error
-	// EndRun sets the outcome and reason of a run that has not ended.
+	// EndRun sets the outcome and reason of a run that is due and is not to
+	// be started. It returns Conflict if the run was started, which ends with
+	// its task, or has ended.
 	EndRun(ctx context.Context, uuid string, s RunStatus, reason string) error
 	// WithdrawRun forgets a due run that its schedule, since changed, no
 	// longer expects. It returns Conflict if the run was started or has ended.

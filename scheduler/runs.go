@@ -82,7 +82,7 @@ func (s *Scheduler) plan(ctx context.Context, now time.Time) error {
 		delete(due, j.UUID)
 	}
 	for _, r := range due {
-		if err := s.catalog.EndRun(ctx, r.UUID, shield.RunSkipped, "the job was deleted"); err != nil {
+		if err := s.endRun(ctx, r, shield.RunSkipped, "the job was deleted"); err != nil {
 			return err
 		}
 	}
@@ -191,7 +191,7 @@ func (s *Scheduler) startDue(ctx context.Context, now time.Time) (time.Time, err
 func (s *Scheduler) startRun(ctx context.Context, r *shield.Run, now time.Time) error {
 	j, err := s.catalog.Job(ctx, r.Job)
 	if errors.Is(err, shield.NotFound) {
-		return s.catalog.EndRun(ctx, r.UUID, shield.RunSkipped, "the job was deleted")
+		return s.endRun(ctx, r, shield.RunSkipped, "the job was deleted")
 	}
 	if err != nil {
 		return err
@@ -211,7 +211,7 @@ func (s *Scheduler) startRun(ctx context.Context, r *shield.Run, now time.Time) 
 
 func (s *Scheduler) startOrSkip(ctx context.Context, j *shield.Job, r *shield.Run, sch *timespec.Schedule, now time.Time) error {
 	if j.Paused {
-		return s.catalog.EndRun(ctx, r.UUID, shield.RunSkipped, "the job is paused")
+		return s.endRun(ctx, r, shield.RunSkipped, "the job is paused")
 	}
 	// A run that is caught up must not start in a window either.
 	for _, at := range []time.Time{r.DueAt, now} {
@@ -234,18 +234,32 @@ func (s *Scheduler) startOrSkip(ctx context.Context, j *shield.Job, r *shield.Ru
 	}
 	t, err := s.taskFor(ctx, shield.Request{Op: shield.OpBackup, Job: j.UUID})
 	if err != nil {
-		return s.catalog.EndRun(ctx, r.UUID, shield.RunFailed, err.Error())
+		return s.endRun(ctx, r, shield.RunFailed, err.Error())
 	}
-	if err := s.catalog.StartRun(ctx, r, t); err != nil {
-		return err
+	err = s.catalog.StartRun(ctx, r, t)
+	if errors.Is(err, shield.Conflict) {
+		return nil // another scheduler was quicker
 	}
 	signal(s.wake)
-	return nil
+	return err
+}
+
+// endRun ends a run that is not started, unless another scheduler was quicker.
+func (s *Scheduler) endRun(ctx context.Context, r *shield.Run, status shield.RunStatus, reason string) error {
+	err := s.catalog.EndRun(ctx, r.UUID, status, reason)
+	if errors.Is(err, shield.Conflict) {
+		return nil
+	}
+	return err
 }
 
 // pass ends a run that is not started, and records the event.
 func (s *Scheduler) pass(ctx context.Context, j *shield.Job, r *shield.Run, status shield.RunStatus, reason string) error {
-	if err := s.catalog.EndRun(ctx, r.UUID, status, reason); err != nil {
+	err := s.catalog.EndRun(ctx, r.UUID, status, reason)
+	if errors.Is(err, shield.Conflict) {
+		return nil // another scheduler was quicker, and records it
+	}
+	if err != nil {
 		return err
 	}
 	passed := *r
