@@ -81,46 +81,59 @@ func (s *Scheduler) plan(ctx context.Context, now time.Time) error {
 		}
 		delete(due, j.UUID)
 	}
-	for _, r := range due {
-		if err := s.endRun(ctx, r, shield.RunSkipped, "the job was deleted"); err != nil {
-			return err
+	for _, runs := range due {
+		for _, r := range runs {
+			if err := s.endRun(ctx, r, shield.RunSkipped, "the job was deleted"); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-func (s *Scheduler) dueRuns(ctx context.Context) (map[string]*shield.Run, error) {
+// dueRuns returns those that are recorded and not started, by job. A job has
+// one, and more where a process died between two steps.
+func (s *Scheduler) dueRuns(ctx context.Context) (map[string][]*shield.Run, error) {
 	runs, err := s.catalog.Runs(ctx, shield.Filter{Statuses: []string{string(shield.RunDue)}})
 	if err != nil {
 		return nil, err
 	}
-	due := make(map[string]*shield.Run, len(runs))
+	due := make(map[string][]*shield.Run, len(runs))
 	for _, r := range runs {
-		due[r.Job] = r
+		due[r.Job] = append(due[r.Job], r)
 	}
 	return due, nil
 }
 
-// planJob compares the run that is recorded with the one that the schedule
-// wants.
-func (s *Scheduler) planJob(ctx context.Context, j *shield.Job, r *shield.Run, now time.Time) error {
-	if r != nil && !r.DueAt.After(now) {
-		return nil // overdue: startDue takes it, then plans the next
+// planJob compares the runs that are recorded with the one that the schedule
+// wants, which is recorded before others are withdrawn: a job without any
+// would not be missed if the process died now.
+func (s *Scheduler) planJob(ctx context.Context, j *shield.Job, due []*shield.Run, now time.Time) error {
+	for _, r := range due {
+		if !r.DueAt.After(now) {
+			return nil // overdue: startDue takes it, then plans the next
+		}
 	}
 	sch, err := s.scheduleOf(ctx, j)
 	if err != nil {
 		return err
 	}
 	next := sch.Next(now, j.UUID)
-	if r != nil && r.DueAt.Equal(next) {
+	if len(due) == 1 && due[0].DueAt.Equal(next) {
 		return nil
 	}
-	if r != nil {
+	if next, err = s.record(ctx, j, sch, now); err != nil {
+		return err
+	}
+	for _, r := range due {
+		if r.DueAt.Equal(next) {
+			continue
+		}
 		if err := s.catalog.WithdrawRun(ctx, r.UUID); err != nil {
 			return err
 		}
 	}
-	return s.record(ctx, j, next)
+	return nil
 }
 
 // A readied schedule is that of the catalog, as it was in a version.
@@ -150,18 +163,46 @@ func (s *Scheduler) scheduleOf(ctx context.Context, j *shield.Job) (*timespec.Sc
 	return made, nil
 }
 
-// record writes a due run, if there is one: a schedule can be over. One that
-// is recorded already, by another scheduler or before a change was taken
-// back, is left as it is.
-func (s *Scheduler) record(ctx context.Context, j *shield.Job, due time.Time) error {
+// record writes the next run of a job, if there is one: a schedule can be
+// over. It returns when that is due, also if it was recorded already.
+func (s *Scheduler) record(ctx context.Context, j *shield.Job, sch *timespec.Schedule, now time.Time) (time.Time, error) {
+	next := sch.Next(now, j.UUID)
+	err := s.recordDue(ctx, j, next)
+	if !errors.Is(err, shield.Conflict) {
+		return next, err
+	}
+	next, err = s.afterRecorded(ctx, j, sch, next)
+	if err == nil {
+		err = s.recordDue(ctx, j, next)
+	}
+	if errors.Is(err, shield.Conflict) {
+		err = nil // it is due, or another scheduler was quicker
+	}
+	return next, err
+}
+
+func (s *Scheduler) recordDue(ctx context.Context, j *shield.Job, due time.Time) error {
 	if due.IsZero() {
 		return nil
 	}
-	err := s.catalog.RecordRun(ctx, &shield.Run{Job: j.UUID, DueAt: due, Status: shield.RunDue})
-	if errors.Is(err, shield.Conflict) {
-		return nil
+	return s.catalog.RecordRun(ctx, &shield.Run{Job: j.UUID, DueAt: due, Status: shield.RunDue})
+}
+
+// afterRecorded returns the first time of a schedule, from next on, whose run
+// is not over: a clock that was set back comes by times whose runs are.
+func (s *Scheduler) afterRecorded(ctx context.Context, j *shield.Job, sch *timespec.Schedule, next time.Time) (time.Time, error) {
+	runs, err := s.catalog.Runs(ctx, shield.Filter{Job: j.UUID, After: next})
+	if err != nil {
+		return time.Time{}, err
 	}
-	return err
+	over := map[int64]bool{}
+	for _, r := range runs {
+		over[r.DueAt.UnixMilli()] = r.Status != shield.RunDue
+	}
+	for !next.IsZero() && over[next.UnixMilli()] {
+		next = sch.Next(next, j.UUID)
+	}
+	return next, nil
 }
 
 // startDue starts the runs whose time has come. After downtime each job has
@@ -200,13 +241,15 @@ func (s *Scheduler) startRun(ctx context.Context, r *shield.Run, now time.Time) 
 	if err != nil {
 		return err
 	}
-	if err := s.startOrSkip(ctx, j, r, sch, now); err != nil {
-		return err
-	}
+	// This run stays due until all other times up to the next are recorded,
+	// so that none is forgotten if the process dies on the way.
 	if err := s.recordMissed(ctx, j, sch, r.DueAt, now); err != nil {
 		return err
 	}
-	return s.record(ctx, j, sch.Next(now, j.UUID))
+	if _, err := s.record(ctx, j, sch, now); err != nil {
+		return err
+	}
+	return s.startOrSkip(ctx, j, r, sch, now)
 }
 
 func (s *Scheduler) startOrSkip(ctx context.Context, j *shield.Job, r *shield.Run, sch *timespec.Schedule, now time.Time) error {
