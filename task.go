@@ -259,6 +259,8 @@ type Outcome struct {
 	Findings *Findings
 	// RetryAt makes a failed task pending again.
 	RetryAt time.Time
+	// Then are tasks to be queued with this end: the purges of what it left.
+	Then []*Task
 }
 
 // A TaskResult is what a runner learned.

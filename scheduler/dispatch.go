@@ -118,19 +118,16 @@ func (s *Scheduler) heartbeat(ctx context.Context, t *shield.Task, l *live) {
 	}
 }
 
-// finish writes how a task ended. When that fails for good, a backup's blob
-// is an orphan and is purged.
+// finish writes how a task ended.
 func (s *Scheduler) finish(t *shield.Task, l *live, result shield.TaskResult, err error) {
 	o := s.outcome(t, l, result, err, s.now())
-	ctx := context.Background()
 	for _, key := range result.Leftovers {
-		s.queueLeftover(ctx, t, key)
+		o.Then = append(o.Then, leftover(t, key, s.now()))
 	}
+	ctx := context.Background()
 	if werr := s.write(ctx, t, o); werr != nil {
 		s.log.Error("the outcome of a task was not written", "task", t.UUID, "status", o.Status, "err", werr)
-		if o.Archive != nil {
-			s.queueLeftover(ctx, t, o.Archive.Key)
-		}
+		s.disown(ctx, t, o)
 		return
 	}
 	if !o.RetryAt.IsZero() {
@@ -157,10 +154,23 @@ func (s *Scheduler) write(ctx context.Context, t *shield.Task, o shield.Outcome)
 	}
 }
 
-func (s *Scheduler) queueLeftover(ctx context.Context, t *shield.Task, key string) {
-	if err := s.catalog.CreateTask(ctx, leftover(t, key, s.now())); err != nil {
-		s.log.Error("a purge was not queued", "store", t.StoreName, "key", key, "err", err)
+// disown queues the purge of what a task has left whose outcome was not
+// written: its lease was lost. Where the catalog has the outcome after all, or
+// does not answer, it does nothing: in the latter case the lease will lapse,
+// and endLapsed purges.
+func (s *Scheduler) disown(ctx context.Context, t *shield.Task, o shield.Outcome) {
+	now, err := s.catalog.Task(ctx, t.UUID)
+	if err != nil || now.Status == shield.TaskRunning && now.LeaseEpoch == t.LeaseEpoch || now.Status == shield.TaskDone {
 		return
+	}
+	purges := o.Then
+	if o.Archive != nil {
+		purges = append(purges, leftover(t, o.Archive.Key, s.now()))
+	}
+	for _, p := range purges {
+		if err := s.catalog.CreateTask(ctx, p); err != nil {
+			s.log.Error("a purge was not queued", "store", p.StoreName, "key", p.Key, "err", err)
+		}
 	}
 	signal(s.wake)
 }
@@ -266,12 +276,8 @@ func (s *Scheduler) endLapsed(ctx context.Context, t *shield.Task, now time.Time
 	if t.Op == shield.OpPurge {
 		o.RetryAt = now.UTC()
 	}
-	// The purge is queued first: should the process die between the two, the
-	// task is still found as lapsed.
 	if t.Op == shield.OpBackup {
-		if err := s.catalog.CreateTask(ctx, leftover(t, t.Key, now)); err != nil {
-			return err
-		}
+		o.Then = []*shield.Task{leftover(t, t.Key, now)}
 	}
 	s.log.Warn("task interrupted", "task", t.UUID, "op", t.Op, "job", t.JobName)
 	return s.catalog.FinishTask(ctx, t.UUID, s.leaseOf(t, time.Time{}), o)
