@@ -97,15 +97,23 @@ func (s *Scheduler) leaseOf(t *shield.Task, expires time.Time) shield.Lease {
 }
 
 // heartbeat renews the lease and keeps the log until ctx is done. A lost
-// lease cancels the task: another scheduler may have given up on it.
+// lease cancels the task: another scheduler may have given up on it. So does
+// one that could not be renewed in its time, if there can be another.
 func (s *Scheduler) heartbeat(ctx context.Context, t *shield.Task, l *live) {
 	tick := time.NewTicker(s.opts.Lease / 3)
 	defer tick.Stop()
+	lapse := time.AfterFunc(s.opts.Lease, func() {
+		if !s.opts.Exclusive {
+			l.cancel(shield.Errorf(shield.Interrupted, "", "the lease could not be renewed for %s", s.opts.Lease))
+		}
+	})
+	defer lapse.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+			began := time.Now()
 			err := s.catalog.RenewTask(ctx, t.UUID, s.leaseOf(t, s.now().Add(s.opts.Lease)), l.lines.text())
 			if errors.Is(err, shield.Conflict) {
 				l.cancel(shield.Errorf(shield.Interrupted, "", "the lease was lost: %v", err))
@@ -113,6 +121,9 @@ func (s *Scheduler) heartbeat(ctx context.Context, t *shield.Task, l *live) {
 			}
 			if err != nil && ctx.Err() == nil {
 				s.log.Error("the lease of a task was not renewed", "task", t.UUID, "err", err)
+			}
+			if err == nil {
+				lapse.Reset(s.opts.Lease - time.Since(began))
 			}
 		}
 	}
