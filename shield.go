@@ -112,7 +112,9 @@ type ArchiveService interface {
 	Archive(ctx context.Context, uuid string) (*Archive, error)
 	Archives(ctx context.Context, f Filter) ([]*Archive, error)
 	// UpdateArchive writes notes, status, purge reason, expiry, whether it is
-	// held, and its review.
+	// held, and its review. It returns Conflict for what follows from a read
+	// that is out of date: to give up an archive that is held, to take back
+	// that one was given up, and to hold or release it with another review.
 	UpdateArchive(ctx context.Context, a *Archive) error
 	// ExpiredArchives returns at most limit valid archives whose expiry, or
 	// whose review if there is one, is at or before now, without those that
