@@ -130,7 +130,8 @@ func ended(r *shield.Run) error {
 	return &shield.Error{Code: shield.Conflict, Field: "status", Message: fmt.Sprintf("run %s is %s already", r.UUID, r.Status)}
 }
 
-// EndRun implements shield.RunService. It records no event: only the scheduler knows what is worth one.
+// EndRun implements shield.RunService. It records no event: only the scheduler
+// knows what is worth one.
 func (db *DB) EndRun(ctx context.Context, uuid string, s shield.RunStatus, reason string) error {
 	return db.write(ctx, "catalog.EndRun", func(ctx context.Context, tx bun.Tx) error {
 		switch s {

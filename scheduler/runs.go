@@ -129,8 +129,9 @@ func (s *Scheduler) planJob(ctx context.Context, j *shield.Job, due []*shield.Ru
 		if r.DueAt.Equal(next) {
 			continue
 		}
-		if err := s.catalog.WithdrawRun(ctx, r.UUID); err != nil {
-			return err
+		err := s.catalog.WithdrawRun(ctx, r.UUID)
+		if err != nil && !errors.Is(err, shield.Conflict) && !errors.Is(err, shield.NotFound) {
+			return err // another scheduler was not quicker
 		}
 	}
 	return nil
