@@ -65,6 +65,46 @@ func TestErrors(t *testing.T) {
 	}
 }
 
+func TestMayPass(t *testing.T) {
+	passing := []shield.Code{shield.Unavailable, shield.TimedOut, shield.Interrupted, shield.Locked, shield.TargetFailed, shield.StoreFailed}
+	staying := []shield.Code{
+		shield.Invalid, shield.NotFound, shield.Conflict, shield.InUse, shield.Unauthorized, shield.Forbidden, shield.Canceled,
+		shield.Corrupt, shield.PluginFailed, shield.Internal, "unknown", "",
+	}
+	side := func(cause error) error {
+		return &shield.Error{Code: shield.TargetFailed, Message: "target db failed", Err: cause}
+	}
+	for _, c := range passing {
+		if err := shield.Errorf(c, "", "oops"); !shield.MayPass(err) || !shield.MayPass(side(fmt.Errorf("dump: %w", err))) {
+			t.Errorf("%s does not pass", c)
+		}
+	}
+	for _, c := range staying {
+		if err := shield.Errorf(c, "", "oops"); shield.MayPass(err) || shield.MayPass(side(fmt.Errorf("dump: %w", err))) {
+			t.Errorf("%s passes", c)
+		}
+	}
+	if shield.MayPass(nil) || shield.MayPass(errors.New("oops")) || !shield.MayPass(side(errors.New("oops"))) {
+		t.Error("nothing, a foreign error and a side's own failure: want only the last to pass")
+	}
+	doc, err := os.ReadFile("docs/tasks.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(doc), "| tried again | not tried again |")
+	again, never, _ := strings.Cut(strings.Split(table, "\n")[2], " | ")
+	for _, c := range passing {
+		if !strings.Contains(again, "`"+string(c)+"`") {
+			t.Errorf("docs/tasks.md does not say that %s is tried again", c)
+		}
+	}
+	for _, c := range staying[:10] {
+		if !strings.Contains(never, "`"+string(c)+"`") {
+			t.Errorf("docs/tasks.md does not say that %s is not tried again", c)
+		}
+	}
+}
+
 func TestSecretsDoNotPrint(t *testing.T) {
 	const text = "hunter2"
 	holder := struct{ Token shield.Secret }{text}
@@ -165,6 +205,20 @@ func TestValidation(t *testing.T) {
 		{"catch_up", &shield.Schedule{Meta: meta, Timespec: "daily 4:00", CatchUp: "two"}},
 		{"expiry", &shield.Policy{Meta: meta}},
 		{"expiry", &shield.Policy{Meta: meta, Expiry: shield.MaxExpiry + 1}},
+		{"", with(func(j *shield.Job) {
+			j.Overlap, j.Attempts, j.Backoff, j.RPO = shield.OverlapReplace, shield.MaxAttempts, shield.MaxBackoff, shield.MaxExpiry
+		})},
+		{"overlap", with(func(j *shield.Job) { j.Overlap = "both" })},
+		{"attempts", with(func(j *shield.Job) { j.Attempts = -1 })},
+		{"attempts", with(func(j *shield.Job) { j.Attempts = shield.MaxAttempts + 1 })},
+		{"backoff", with(func(j *shield.Job) { j.Backoff = -1 })},
+		{"backoff", with(func(j *shield.Job) { j.Backoff = shield.MaxBackoff + 1 })},
+		{"idle_timeout", with(func(j *shield.Job) { j.IdleTimeout = -1 })},
+		{"timeout", with(func(j *shield.Job) { j.Timeout = shield.MaxExpiry + 1 })},
+		{"rpo", with(func(j *shield.Job) { j.RPO = -1 })},
+		{"rpo", with(func(j *shield.Job) { j.RPO = shield.MaxExpiry + 1 })},
+		{"max_tasks", &shield.Target{Meta: meta, Plugin: "fs", Endpoint: shield.Endpoint("{}"), MaxTasks: -1}},
+		{"max_tasks", &shield.Store{Meta: meta, Plugin: "fs", Endpoint: shield.Endpoint("{}"), MaxTasks: shield.MostTasks + 1}},
 		{"retention", &shield.Task{Op: shield.OpBackup, TargetPlugin: "fs", StorePlugin: "fs", Archive: "a", Key: "k"}},
 		{"op", &shield.Task{Op: "format"}},
 	} {

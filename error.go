@@ -104,6 +104,36 @@ func UntilOf(err error) time.Time {
 	return time.Time{}
 }
 
+// MayPass reports whether a failure of this code may be gone when the same is
+// tried again later. It is the one table of that.
+func (c Code) MayPass() bool {
+	switch c {
+	case Unavailable, TimedOut, Interrupted, Locked, TargetFailed, StoreFailed:
+		return true
+	}
+	return false // what was asked for is wrong, or what is there is
+}
+
+// MayPass reports whether what err tells of may be gone when the same is tried
+// again later: all codes in its tree must allow that, since the cause of a side
+// that failed says more than that it did.
+func MayPass(err error) bool {
+	if err == nil || !CodeOf(err).MayPass() {
+		return false
+	}
+	for err != nil {
+		var e *Error
+		if !errors.As(err, &e) {
+			break
+		}
+		if !e.Code.MayPass() {
+			return false
+		}
+		err = e.Err
+	}
+	return true
+}
+
 // CodeOf returns the code of the outermost Error in err's tree, Internal for
 // a foreign error and "" for nil.
 func CodeOf(err error) Code {

@@ -12,6 +12,8 @@ const (
 	EventArchivePurged EventKind = "archive.purged"
 	EventRunMissed     EventKind = "run.missed"
 	EventRunSkipped    EventKind = "run.skipped"
+	EventJobBreached   EventKind = "job.breached" // its objective is missed
+	EventJobMet        EventKind = "job.met"      // its objective is met again
 	EventDaemonStarted EventKind = "daemon.started"
 	EventPluginChanged EventKind = "plugin.changed" // installed, upgraded, granted, removed
 	EventPluginDenied  EventKind = "plugin.denied"  // a plugin tried what it was not granted

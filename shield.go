@@ -37,6 +37,7 @@ type Catalog interface {
 	TaskService
 	TaskLedger
 	RunService
+	ObjectiveService
 	EventService
 	ModuleService
 	// Close releases the catalog. Calls in progress end with an error.
@@ -127,9 +128,9 @@ type TaskService interface {
 	CreateTask(ctx context.Context, t *Task) error
 	Task(ctx context.Context, uuid string) (*Task, error)
 	Tasks(ctx context.Context, f Filter) ([]*Task, error)
-	// CancelPending ends a pending task as canceled. It returns Conflict if
-	// the task is no longer pending.
-	CancelPending(ctx context.Context, uuid string, now time.Time) error
+	// CancelPending ends a pending task as canceled, for a reason that is kept
+	// as its error. It returns Conflict if the task is no longer pending.
+	CancelPending(ctx context.Context, uuid, reason string, now time.Time) error
 }
 
 // TaskLedger is what a scheduler does with tasks. Each call is one
@@ -137,8 +138,9 @@ type TaskService interface {
 type TaskLedger interface {
 	// ClaimTask leases the next pending task, by priority (0 first), then
 	// age, to l.Owner until l.Expires, with a new epoch. A job, and a target,
-	// with a running task is passed over. It returns NotFound when there is
-	// nothing to claim.
+	// with a running task is passed over, and so is what would go beyond a
+	// limit of its target, its store or the lease. It returns NotFound when
+	// there is nothing to claim.
 	ClaimTask(ctx context.Context, l Lease, now time.Time) (*Task, error)
 	// RenewTask extends a lease and stores what the task has logged so far.
 	// It returns Conflict when the lease was lost.
@@ -158,6 +160,7 @@ type RunService interface {
 	// Conflict if that run is recorded already.
 	RecordRun(ctx context.Context, r *Run) error
 	// StartRun makes the task of a due run and links it, in one transaction.
+	// A reason that the run has is kept.
 	StartRun(ctx context.Context, r *Run, t *Task) error
 	// EndRun sets the outcome and reason of a run that is due and is not to
 	// be started. It returns Conflict if the run was started, which ends with
@@ -167,6 +170,15 @@ type RunService interface {
 	// longer expects. It returns Conflict if the run was started or has ended.
 	WithdrawRun(ctx context.Context, uuid string) error
 	Runs(ctx context.Context, f Filter) ([]*Run, error)
+}
+
+// ObjectiveService judges whether jobs meet their objectives.
+type ObjectiveService interface {
+	// JudgeObjectives records one event for each job that has come to miss
+	// its objective, or to meet it again, since the last judgement, and
+	// returns these events; a bounded number of them, so that it is to be
+	// called until there are none.
+	JudgeObjectives(ctx context.Context, now time.Time) ([]*Event, error)
 }
 
 // EventService keeps what happened.

@@ -30,12 +30,15 @@ type Target struct {
 	Plugin   string   `json:"plugin"`
 	Endpoint Endpoint `json:"endpoint"`
 	Agent    string   `json:"agent"` // empty: the daemon itself
+	// MaxTasks bounds how many tasks work on it at once; 0: no limit of its
+	// own. There is never more than one backup or restore.
+	MaxTasks int `json:"max_tasks"`
 }
 
 // Validate checks everything but the endpoint's fields, which the plugin
 // declares.
 func (t *Target) Validate() error {
-	return FirstError(t.validate(), validatePlugin(t.Plugin), t.Endpoint.Validate(), ValidateText("agent", t.Agent))
+	return FirstError(t.validate(), validatePlugin(t.Plugin), t.Endpoint.Validate(), ValidateText("agent", t.Agent), validateMaxTasks(t.MaxTasks))
 }
 
 // A Store is a place where archives go: a plugin and its endpoint.
@@ -44,12 +47,25 @@ type Store struct {
 	Plugin   string   `json:"plugin"`
 	Endpoint Endpoint `json:"endpoint"`
 	Limit    Limit    `json:"limit"`
+	// MaxTasks bounds how many tasks work with it at once; 0: no limit of its
+	// own.
+	MaxTasks int `json:"max_tasks"`
 }
 
 // Validate checks everything but the endpoint's fields, which the plugin
 // declares, and the time zone of the limit.
 func (s *Store) Validate() error {
-	return FirstError(s.validate(), validatePlugin(s.Plugin), s.Endpoint.Validate(), s.Limit.Validate())
+	return FirstError(s.validate(), validatePlugin(s.Plugin), s.Endpoint.Validate(), s.Limit.Validate(), validateMaxTasks(s.MaxTasks))
+}
+
+// MostTasks is the largest limit of tasks that a target or store can have.
+const MostTasks = 10_000
+
+func validateMaxTasks(n int) error {
+	if n < 0 || n > MostTasks {
+		return FieldErrorf("max_tasks", "is %d: 1 to %d are allowed, or 0 for no limit of its own", n, MostTasks)
+	}
+	return nil
 }
 
 func validatePlugin(name string) error {

@@ -150,9 +150,12 @@ type Task struct {
 	RequestedAt time.Time `json:"requested_at"`
 	StartedAt   time.Time `json:"started_at"`
 	StoppedAt   time.Time `json:"stopped_at"`
-	TimeoutAt   time.Time `json:"timeout_at"` // absolute deadline, set when it is claimed
-	Timeout     int64     `json:"timeout"`    // seconds
-	Attempts    int       `json:"attempts"`
+	TimeoutAt   time.Time `json:"timeout_at"`   // absolute deadline, set when it is claimed
+	Timeout     int64     `json:"timeout"`      // seconds
+	IdleTimeout int64     `json:"idle_timeout"` // seconds; 0: the runner's
+	Attempts    int       `json:"attempts"`     // how often it was claimed
+	MaxAttempts int       `json:"max_attempts"` // how often it is tried in all; 0: once
+	Backoff     int64     `json:"backoff"`      // seconds after the first attempt
 	NotBefore   time.Time `json:"not_before"`
 
 	LeaseOwner   string    `json:"lease_owner"`
@@ -240,6 +243,9 @@ type Lease struct {
 	Epoch   int64 // set by ClaimTask
 	Expires time.Time
 	Timeout time.Duration // deadline of a task that names none
+	// Limit is how many tasks run at once in all, AgentLimit how many of one
+	// agent; 0: no limit. A claim that would go beyond finds nothing.
+	Limit, AgentLimit int
 }
 
 // An Outcome is how a task ended.
@@ -257,8 +263,12 @@ type Outcome struct {
 	PurgedArchive string
 	// Findings are kept with the task, however it ended.
 	Findings *Findings
-	// RetryAt makes a failed task pending again.
-	RetryAt time.Time
+	// RetryAt makes a failed task pending again. RetryArchive and RetryKey
+	// are what a backup then makes, since what it left under its old key is
+	// yet to be purged; empty: the same.
+	RetryAt      time.Time
+	RetryArchive string
+	RetryKey     string
 	// Then are tasks to be queued with this end: the purges of what it left.
 	Then []*Task
 }

@@ -89,7 +89,15 @@ func (db *DB) Plan(sql string) (string, error) {
 // ClaimSQL and the functions below return the statements that the catalog
 // runs.
 func (db *DB) ClaimSQL() string {
-	return db.writer.NewRaw(claimTask, 1, "core", 2, 3).String()
+	return db.writer.NewRaw(claimTask, 1, "core", 2, 3, 4, 5).String()
+}
+
+func (db *DB) MissedSQL() string {
+	return missedQuery(db.writer, (*objectiveRow)(nil), time.Unix(1, 0)).String()
+}
+
+func (db *DB) MetSQL() string {
+	return metQuery(db.writer, (*objectiveRow)(nil), time.Unix(1, 0)).String()
 }
 
 func (db *DB) ArchivesSQL(f shield.Filter) string {

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -56,6 +57,9 @@ func checkOutcome(t *shield.Task, o shield.Outcome) error {
 	if !o.RetryAt.IsZero() && o.Status != shield.TaskFailed {
 		return shield.FieldErrorf("retry_at", "is set for a task that is %s: only a failed one is tried again", o.Status)
 	}
+	if o.RetryArchive != "" && !shield.IsUUID(o.RetryArchive) {
+		return shield.FieldErrorf("retry_archive", "is %.100q: the UUID of what the next attempt makes is wanted", o.RetryArchive)
+	}
 	if o.Status != shield.TaskDone {
 		return nil
 	}
@@ -85,6 +89,7 @@ func setEnd(t *shield.Task, q *bun.UpdateQuery, o shield.Outcome) *bun.UpdateQue
 // retryTask keeps the epoch: the next claim must get a new one.
 func retryTask(ctx context.Context, tx bun.Tx, t *shield.Task, o shield.Outcome) error {
 	_, err := setEnd(t, tx.NewUpdate(), o).
+		Set("archive_uuid = ?", cmp.Or(o.RetryArchive, t.Archive)).Set("restore_key = ?", clean(cmp.Or(o.RetryKey, t.Key))).
 		Set("status = ?", string(shield.TaskPending)).Set("not_before = ?", floorMilli(o.RetryAt)).
 		Set("lease_owner = ''").Set("started_at = NULL").Set("timeout_at = NULL").Exec(ctx)
 	return err
@@ -141,6 +146,9 @@ func insertArchive(ctx context.Context, tx bun.Tx, t *shield.Task, a shield.Arch
 		return nil, err
 	}
 	if err := insert(ctx, tx, archiveToRow(&a)); err != nil {
+		return nil, err
+	}
+	if err := noteSuccess(ctx, tx, &a); err != nil {
 		return nil, err
 	}
 	text := fmt.Sprintf("archive of target %s made in store %s: %d bytes, %d stored", a.TargetName, a.StoreName, a.RawSize, a.StoredSize)

@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"context"
+	"time"
 
 	"github.com/uptrace/bun"
 
@@ -20,6 +21,15 @@ type jobRow struct {
 	Compression string `bun:"compression"`
 	Unencrypted bool   `bun:"unencrypted"`
 	Timeout     int64  `bun:"timeout"`
+	IdleTimeout int64  `bun:"idle_timeout"`
+	Overlap     string `bun:"overlap"`
+	Attempts    int    `bun:"attempts"`
+	Backoff     int64  `bun:"backoff"`
+	RPO         int64  `bun:"rpo"`
+
+	// What a job has come to is not for those who change it.
+	LastSuccess stamp `bun:"last_success,scanonly"`
+	NextDue     stamp `bun:"next_due,scanonly"`
 
 	TargetName   string `bun:"target_name,scanonly"`
 	StoreName    string `bun:"store_name,scanonly"`
@@ -32,18 +42,23 @@ func jobToRow(j *shield.Job) *jobRow {
 		metaRow: metaToRow(j.Meta),
 		Target:  j.Target, Store: j.Store, Schedule: j.Schedule, Policy: j.Policy,
 		Priority: j.Priority, Paused: j.Paused,
-		Compression: j.Compression, Unencrypted: j.Unencrypted, Timeout: j.Timeout,
+		Compression: j.Compression, Unencrypted: j.Unencrypted, Timeout: j.Timeout, IdleTimeout: j.IdleTimeout,
+		Overlap: j.Overlap, Attempts: j.Attempts, Backoff: j.Backoff, RPO: j.RPO,
 	}
 }
 
 func (r *jobRow) noun() *shield.Job {
-	return &shield.Job{
+	j := &shield.Job{
 		Meta:   r.meta(),
 		Target: r.Target, Store: r.Store, Schedule: r.Schedule, Policy: r.Policy,
 		Priority: r.Priority, Paused: r.Paused,
-		Compression: r.Compression, Unencrypted: r.Unencrypted, Timeout: r.Timeout,
+		Compression: r.Compression, Unencrypted: r.Unencrypted, Timeout: r.Timeout, IdleTimeout: r.IdleTimeout,
+		Overlap: r.Overlap, Attempts: r.Attempts, Backoff: r.Backoff, RPO: r.RPO,
+		LastSuccess: r.LastSuccess.Time, NextDue: r.NextDue.Time,
 		TargetName: r.TargetName, StoreName: r.StoreName, ScheduleName: r.ScheduleName, PolicyName: r.PolicyName,
 	}
+	j.Breached = j.Misses(time.Now())
+	return j
 }
 
 func jobs() noun[shield.Job, jobRow] {
@@ -54,7 +69,7 @@ func jobs() noun[shield.Job, jobRow] {
 		row:      jobToRow,
 		noun:     (*jobRow).noun,
 		resolve:  resolveJob,
-		columns:  jobNames,
+		columns:  jobColumns,
 		filter:   jobFilter,
 		users: func(ctx context.Context, tx bun.Tx, uuid string) ([]string, error) {
 			return tasksWith(ctx, tx, "job_uuid", uuid)
@@ -88,8 +103,10 @@ func resolveJob(ctx context.Context, tx bun.Tx, j *shield.Job) error {
 	return nil
 }
 
-func jobNames(q *bun.SelectQuery) *bun.SelectQuery {
-	return q.ColumnExpr("?TableColumns").
+// jobColumns adds the names of what a job refers to and what it has come to.
+func jobColumns(q *bun.SelectQuery) *bun.SelectQuery {
+	return q.ColumnExpr("?TableColumns").ColumnExpr("n.last_success").
+		ColumnExpr("(SELECT min(due_at) FROM runs WHERE job_uuid = n.uuid AND status = 'due') AS next_due").
 		ColumnExpr("t.name AS target_name, s.name AS store_name, c.name AS schedule_name, p.name AS policy_name").
 		Join("JOIN targets AS t ON t.uuid = n.target_uuid").
 		Join("JOIN stores AS s ON s.uuid = n.store_uuid").

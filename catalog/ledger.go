@@ -14,17 +14,30 @@ import (
 
 // nextTask selects the task to claim: the order is that of the index
 // tasks_claim, which holds all that the conditions need; SQLite would rather
-// sort all pending tasks. Backups and restores
-// of one target exclude each other; a purge or a test works on the store only.
+// sort all pending tasks. Backups and restores of one target exclude each
+// other; a purge or a test works on the store only. What is busy or full is
+// found once for each claim, among the running tasks, which are few: the
+// indexes of these are named, and the joins crossed, so that SQLite begins with
+// them.
 const nextTask = `
 SELECT c.uuid FROM tasks AS c INDEXED BY tasks_claim
 WHERE c.status = 'pending'
+	AND (?4 <= 0 OR ?4 > (SELECT count(*) FROM tasks AS r INDEXED BY tasks_running_job WHERE r.status = 'running'))
 	AND (c.not_before IS NULL OR c.not_before <= ?0)
-	AND (c.job_uuid = '' OR NOT EXISTS (
-		SELECT 1 FROM tasks AS r WHERE r.status = 'running' AND r.job_uuid = c.job_uuid))
-	AND (c.target_uuid = '' OR c.op NOT IN ('backup', 'restore') OR NOT EXISTS (
-		SELECT 1 FROM tasks AS r WHERE r.status = 'running' AND r.target_uuid = c.target_uuid
+	AND c.job_uuid NOT IN (
+		SELECT r.job_uuid FROM tasks AS r INDEXED BY tasks_running_job WHERE r.status = 'running' AND r.job_uuid <> '')
+	AND (c.op NOT IN ('backup', 'restore') OR c.target_uuid NOT IN (
+		SELECT r.target_uuid FROM tasks AS r INDEXED BY tasks_running_target WHERE r.status = 'running' AND r.target_uuid <> ''
 			AND r.op IN ('backup', 'restore')))
+	AND c.target_uuid NOT IN (
+		SELECT r.target_uuid FROM tasks AS r INDEXED BY tasks_running_target CROSS JOIN targets AS n ON n.uuid = r.target_uuid
+		WHERE r.status = 'running' AND n.max_tasks > 0 GROUP BY r.target_uuid HAVING count(*) >= max(n.max_tasks))
+	AND c.store_uuid NOT IN (
+		SELECT r.store_uuid FROM tasks AS r INDEXED BY tasks_running_store CROSS JOIN stores AS n ON n.uuid = r.store_uuid
+		WHERE r.status = 'running' AND n.max_tasks > 0 GROUP BY r.store_uuid HAVING count(*) >= max(n.max_tasks))
+	AND (?5 <= 0 OR c.agent NOT IN (
+		SELECT r.agent FROM tasks AS r INDEXED BY tasks_running_agent
+		WHERE r.status = 'running' AND r.agent <> '' GROUP BY r.agent HAVING count(*) >= ?5))
 ORDER BY c.priority * 60000 + c.requested_at, c.requested_at, c.id
 LIMIT 1`
 
@@ -54,7 +67,7 @@ func (db *DB) ClaimTask(ctx context.Context, l shield.Lease, now time.Time) (*sh
 	var t *shield.Task
 	err := db.write(ctx, op, func(ctx context.Context, tx bun.Tx) error {
 		var row taskRow
-		err := tx.NewRaw(claimTask, floorMilli(now), l.Owner, floorMilli(l.Expires), l.Timeout.Milliseconds()).Scan(ctx, &row)
+		err := tx.NewRaw(claimTask, floorMilli(now), l.Owner, floorMilli(l.Expires), l.Timeout.Milliseconds(), l.Limit, l.AgentLimit).Scan(ctx, &row)
 		if errors.Is(err, sql.ErrNoRows) {
 			return &shield.Error{Code: shield.NotFound, Message: "no task can be claimed now"}
 		}

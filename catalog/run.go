@@ -103,7 +103,7 @@ func (db *DB) StartRun(ctx context.Context, r *shield.Run, t *shield.Task) error
 			return err
 		}
 		run = *found
-		run.Task, run.Status = task.UUID, shield.RunStarted
+		run.Task, run.Status, run.Reason = task.UUID, shield.RunStarted, clean(r.Reason)
 		return update(ctx, tx, runToRow(&run), run.UUID)
 	})
 	if err == nil {

@@ -99,6 +99,39 @@ func TestUpgradeKeepsTasks(t *testing.T) {
 	}
 }
 
+// TestUpgradeKnowsSuccesses: jobs from before objectives know when their newest
+// archive was taken, also one that is purged by now.
+func TestUpgradeKnowsSuccesses(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "shield.db")
+	archive := func(uuid, job, status string, taken int) string {
+		return fmt.Sprintf(`INSERT INTO archives (uuid, target_uuid, target_name, store_uuid, store_name, job_uuid, store_key, manifest_key,
+			taken_at, notes, status, purge_reason, plugin, plugin_version, plugin_digest, compression, encrypted, raw_size, raw_digest,
+			stored_size, stored_digest, seal, frames)
+			VALUES ('%s', 't', '', 's', '', '%s', '', '', %d, '', '%s', '', '', '', '', '', 0, 0, '', 0, '', '', 0);`, uuid, job, taken, status)
+	}
+	err := catalog.MigrateTo(t.Context(), path, 5, `
+		INSERT INTO targets VALUES (1, 't', 'db', '', 1, 0, 0, 'fs', '', '{}');
+		INSERT INTO stores (uuid, name, summary, version, plugin, endpoint) VALUES ('s', 'nas', '', 1, 'fs', '{}');
+		INSERT INTO schedules (uuid, name, summary, version, timespec, timezone) VALUES ('c', 'daily', '', 1, 'daily 4:00', '');
+		INSERT INTO retention (uuid, name, summary, version, expiry) VALUES ('p', 'month', '', 1, 60);
+		INSERT INTO jobs (uuid, name, summary, version, created_at, target_uuid, store_uuid, schedule_uuid, retention_uuid)
+			VALUES ('j', 'old', '', 1, 1000, 't', 's', 'c', 'p'), ('k', 'new', '', 1, 1000, 't', 's', 'c', 'p');`+
+		archive("a", "j", "valid", 3000)+archive("b", "j", "purged", 5000)+archive("c", "j", "valid", 4000))
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := mustOpen(t, path)
+	for name, want := range map[string]int64{"old": 5000, "new": 0} {
+		j, err := db.Job(t.Context(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := j.LastSuccess; want == 0 && !got.IsZero() || want > 0 && got.UnixMilli() != want {
+			t.Errorf("the last success of job %s was at %v, want %d ms", name, got, want)
+		}
+	}
+}
+
 // TestFailedMigration checks that a migration that fails half-way leaves the
 // one before it, and the data, whole.
 func TestFailedMigration(t *testing.T) {

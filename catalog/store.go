@@ -14,14 +14,18 @@ type storeRow struct {
 	Plugin   string                 `bun:"plugin"`
 	Endpoint string                 `bun:"endpoint"`
 	Limit    document[shield.Limit] `bun:"rate_limit"`
+	MaxTasks int                    `bun:"max_tasks"`
 }
 
 func storeToRow(s *shield.Store) *storeRow {
-	return &storeRow{metaRow: metaToRow(s.Meta), Plugin: s.Plugin, Endpoint: string(s.Endpoint), Limit: document[shield.Limit]{s.Limit}}
+	return &storeRow{
+		metaRow: metaToRow(s.Meta), Plugin: s.Plugin, Endpoint: string(s.Endpoint),
+		Limit: document[shield.Limit]{s.Limit}, MaxTasks: s.MaxTasks,
+	}
 }
 
 func (r *storeRow) noun() *shield.Store {
-	return &shield.Store{Meta: r.meta(), Plugin: r.Plugin, Endpoint: shield.Endpoint(r.Endpoint), Limit: r.Limit.V}
+	return &shield.Store{Meta: r.meta(), Plugin: r.Plugin, Endpoint: shield.Endpoint(r.Endpoint), Limit: r.Limit.V, MaxTasks: r.MaxTasks}
 }
 
 func stores() noun[shield.Store, storeRow] {

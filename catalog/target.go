@@ -14,14 +14,15 @@ type targetRow struct {
 	Plugin   string `bun:"plugin"`
 	Agent    string `bun:"agent"`
 	Endpoint string `bun:"endpoint"`
+	MaxTasks int    `bun:"max_tasks"`
 }
 
 func targetToRow(t *shield.Target) *targetRow {
-	return &targetRow{metaRow: metaToRow(t.Meta), Plugin: t.Plugin, Agent: t.Agent, Endpoint: string(t.Endpoint)}
+	return &targetRow{metaRow: metaToRow(t.Meta), Plugin: t.Plugin, Agent: t.Agent, Endpoint: string(t.Endpoint), MaxTasks: t.MaxTasks}
 }
 
 func (r *targetRow) noun() *shield.Target {
-	return &shield.Target{Meta: r.meta(), Plugin: r.Plugin, Agent: r.Agent, Endpoint: shield.Endpoint(r.Endpoint)}
+	return &shield.Target{Meta: r.meta(), Plugin: r.Plugin, Agent: r.Agent, Endpoint: shield.Endpoint(r.Endpoint), MaxTasks: r.MaxTasks}
 }
 
 func targets() noun[shield.Target, targetRow] {

@@ -58,6 +58,9 @@ func checkTask(t *shield.Task) error {
 	if t.Timeout < 0 || t.Retention < 0 {
 		return shield.FieldErrorf("timeout", "is %d seconds and the retention %d: neither can be negative", t.Timeout, t.Retention)
 	}
+	if t.IdleTimeout < 0 || t.MaxAttempts < 0 || t.Backoff < 0 {
+		return shield.FieldErrorf("idle_timeout", "is %d seconds, with %d attempts and a backoff of %d seconds: none of them can be negative", t.IdleTimeout, t.MaxAttempts, t.Backoff)
+	}
 	if t.Op == shield.OpBackup && (t.Target == "" || t.Store == "") {
 		return shield.FieldErrorf("target_uuid", "or store_uuid is missing: an archive belongs to a target and a store")
 	}
@@ -166,7 +169,7 @@ func tasksQuery(db bun.IDB, model any, f shield.Filter) *bun.SelectQuery {
 
 // CancelPending implements shield.TaskService. The run of the task, if it has
 // one, ends as failed.
-func (db *DB) CancelPending(ctx context.Context, uuid string, now time.Time) error {
+func (db *DB) CancelPending(ctx context.Context, uuid, reason string, now time.Time) error {
 	return db.write(ctx, "catalog.CancelPending", func(ctx context.Context, tx bun.Tx) error {
 		var row taskRow
 		t, err := findTask(ctx, tx.NewSelect().Model(&row).ExcludeColumn("log"), &row, uuid)
@@ -177,7 +180,7 @@ func (db *DB) CancelPending(ctx context.Context, uuid string, now time.Time) err
 			return &shield.Error{Code: shield.Conflict, Field: "status", Message: fmt.Sprintf("task %s is %s: only a pending one can be canceled here", uuid, t.Status)}
 		}
 		return endTask(ctx, tx, t, shield.Outcome{
-			Status: shield.TaskCanceled, StoppedAt: now, Code: shield.Canceled, Error: "canceled before it started",
+			Status: shield.TaskCanceled, StoppedAt: now, Code: shield.Canceled, Error: reason, Progress: t.Progress,
 		})
 	})
 }

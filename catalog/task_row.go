@@ -36,7 +36,10 @@ type taskRow struct {
 	StoppedAt      stamp  `bun:"stopped_at"`
 	TimeoutAt      stamp  `bun:"timeout_at"`
 	Timeout        int64  `bun:"timeout"`
+	IdleTimeout    int64  `bun:"idle_timeout"`
 	Attempts       int    `bun:"attempts"`
+	MaxAttempts    int    `bun:"max_attempts"`
+	Backoff        int64  `bun:"backoff"`
 	NotBefore      stamp  `bun:"not_before"`
 	LeaseOwner     string `bun:"lease_owner"`
 	LeaseEpoch     int64  `bun:"lease_epoch"`
@@ -69,7 +72,8 @@ func taskToRow(t *shield.Task) (*taskRow, error) {
 		Agent: t.Agent, Key: t.Key, ManifestKey: t.ManifestKey,
 		Retention: t.Retention, Compression: t.Compression, Unencrypted: t.Unencrypted, Expected: expected,
 		RequestedAt: stampOf(t.RequestedAt), StartedAt: stampOf(t.StartedAt), StoppedAt: stampOf(t.StoppedAt),
-		TimeoutAt: stampOf(t.TimeoutAt), Timeout: t.Timeout, Attempts: t.Attempts, NotBefore: stampOf(t.NotBefore),
+		TimeoutAt: stampOf(t.TimeoutAt), Timeout: t.Timeout, IdleTimeout: t.IdleTimeout,
+		Attempts: t.Attempts, MaxAttempts: t.MaxAttempts, Backoff: t.Backoff, NotBefore: stampOf(t.NotBefore),
 		LeaseOwner: t.LeaseOwner, LeaseEpoch: t.LeaseEpoch, LeaseExpires: stampOf(t.LeaseExpires),
 		ErrorCode: string(t.ErrorCode), Error: t.Error,
 		RawBytes: t.Progress.RawBytes, StoredBytes: t.Progress.StoredBytes,
@@ -92,7 +96,8 @@ func (r *taskRow) noun() (*shield.Task, error) {
 		Agent: r.Agent, Key: r.Key, ManifestKey: r.ManifestKey,
 		Retention: r.Retention, Compression: r.Compression, Unencrypted: r.Unencrypted, Expected: expected,
 		RequestedAt: r.RequestedAt.Time, StartedAt: r.StartedAt.Time, StoppedAt: r.StoppedAt.Time,
-		TimeoutAt: r.TimeoutAt.Time, Timeout: r.Timeout, Attempts: r.Attempts, NotBefore: r.NotBefore.Time,
+		TimeoutAt: r.TimeoutAt.Time, Timeout: r.Timeout, IdleTimeout: r.IdleTimeout,
+		Attempts: r.Attempts, MaxAttempts: r.MaxAttempts, Backoff: r.Backoff, NotBefore: r.NotBefore.Time,
 		LeaseOwner: r.LeaseOwner, LeaseEpoch: r.LeaseEpoch, LeaseExpires: r.LeaseExpires.Time,
 		ErrorCode: shield.Code(r.ErrorCode), Error: r.Error,
 		Progress: shield.Progress{RawBytes: r.RawBytes, StoredBytes: r.StoredBytes, Rate: r.Rate, TotalBytes: r.TotalBytes},

@@ -4,6 +4,7 @@
 package daemon
 
 import (
+	"cmp"
 	"log/slog"
 	"net"
 	"path/filepath"
@@ -16,6 +17,9 @@ import (
 
 // DefaultListen is the address of the API.
 const DefaultListen = "127.0.0.1:7643"
+
+// DefaultAttempts is how often a scheduled backup is tried in all.
+const DefaultAttempts = 3
 
 // Sandboxing says how the bundled plugins are run.
 type Sandboxing int
@@ -67,7 +71,13 @@ type Config struct {
 	// daemon's own.
 	Recipients []string
 	// Limit is how many tasks run at once; 0: scheduler.DefaultLimit.
-	Limit int
+	// AgentLimit is how many of them one agent runs; 0: no limit of its own.
+	Limit, AgentLimit int
+	// Attempts is how often a scheduled backup is tried in all whose job does
+	// not say, while its failures may pass; 0: DefaultAttempts. Backoff is how
+	// long it waits after the first; 0: scheduler.DefaultBackoff.
+	Attempts int
+	Backoff  time.Duration
 	// Timeout is the deadline of tasks whose job names none, IdleTimeout
 	// ends a task in which no byte moves.
 	Timeout, IdleTimeout time.Duration
@@ -104,13 +114,30 @@ func (c *Config) check() error {
 	if c.SweepEvery <= 0 {
 		c.SweepEvery = time.Hour
 	}
-	if c.Limit < 0 {
-		return shield.FieldErrorf("limit", "is %d: it cannot be negative", c.Limit)
+	if err := c.checkLimits(); err != nil {
+		return err
 	}
 	if _, err := timespec.Location(c.Timezone); err != nil {
 		return err
 	}
 	return c.checkListen()
+}
+
+func (c *Config) checkLimits() error {
+	if c.Limit < 0 {
+		return shield.FieldErrorf("limit", "is %d: it cannot be negative", c.Limit)
+	}
+	if c.AgentLimit < 0 {
+		return shield.FieldErrorf("agent-limit", "is %d: it cannot be negative", c.AgentLimit)
+	}
+	if c.Attempts < 0 || c.Attempts > shield.MaxAttempts {
+		return shield.FieldErrorf("attempts", "is %d: 1 to %d are allowed, or 0 for %d", c.Attempts, shield.MaxAttempts, DefaultAttempts)
+	}
+	if c.Backoff < 0 || c.Backoff > shield.MaxBackoff*time.Second {
+		return shield.FieldErrorf("backoff", "is %s: 0s to %s are allowed", c.Backoff, shield.MaxBackoff*time.Second)
+	}
+	c.Attempts = cmp.Or(c.Attempts, DefaultAttempts)
+	return nil
 }
 
 func (c *Config) checkListen() error {

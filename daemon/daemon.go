@@ -207,7 +207,8 @@ func (d *Daemon) assemble() {
 		IdleTimeout: c.IdleTimeout, Grace: c.Grace,
 	})
 	d.scheduler = scheduler.New(d.catalog, runner, &scheduler.Options{
-		Owner: "daemon-" + uuid.NewString(), Exclusive: true, Limit: c.Limit, Timeout: c.Timeout,
+		Owner: "daemon-" + uuid.NewString(), Exclusive: true, Timeout: c.Timeout,
+		Limit: c.Limit, AgentLimit: c.AgentLimit, Attempts: c.Attempts, Backoff: c.Backoff,
 		EveryMinute: c.Dev, Reveal: d.reveal, Log: c.Log,
 	})
 	d.server = server.New(d.catalog, d.scheduler, d.plugins, k.ring, server.Options{
@@ -240,7 +241,7 @@ func Registry(c *Config) (*plugin.Registry, error) {
 		r.Replace(name, o)
 	}
 	for _, dir := range c.PluginDirs {
-		if err := registerDir(r, dir); err != nil {
+		if err := registerDir(r, dir, c.Grace); err != nil {
 			return nil, err
 		}
 	}
@@ -256,7 +257,16 @@ func Registry(c *Config) (*plugin.Registry, error) {
 	return r, nil
 }
 
-func registerDir(r *plugin.Registry, dir string) error {
+// killAfter is when an executable that was told to end is made to, at most.
+// The runner must see that it has ended, so it is less than the grace.
+const killAfter = 5 * time.Second
+
+func registerDir(r *plugin.Registry, dir string, grace time.Duration) error {
+	opts := &exec.Options{Grace: killAfter}
+	if grace > 0 {
+		opts.Grace = min(killAfter, grace/2)
+	}
+
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return shield.FieldErrorf("plugin-dir", "%v", err)
@@ -267,7 +277,7 @@ func registerDir(r *plugin.Registry, dir string) error {
 		if err != nil || !st.Mode().IsRegular() || st.Mode()&0o111 == 0 {
 			continue
 		}
-		o, err := exec.Open(path, nil)
+		o, err := exec.Open(path, opts)
 		if err != nil {
 			return err
 		}

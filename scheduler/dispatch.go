@@ -35,24 +35,36 @@ func (s *Scheduler) claimAll(ctx context.Context, room chan struct{}) {
 		default:
 			return
 		}
-		now := s.now()
-		lease := shield.Lease{Owner: s.opts.Owner, Expires: now.Add(s.opts.Lease), Timeout: s.opts.Timeout}
-		t, err := s.catalog.ClaimTask(ctx, lease, now)
-		if err != nil {
+		if err := s.claim(ctx, func() { <-room }); err != nil {
 			<-room
 			if !errors.Is(err, shield.NotFound) && ctx.Err() == nil {
 				s.log.Error("no task can be claimed", "err", err)
 			}
 			return
 		}
-		s.begin(t, func() { <-room })
 	}
+}
+
+// claim claims a task and begins it.
+func (s *Scheduler) claim(ctx context.Context, leave func()) error {
+	s.claiming.Lock()
+	defer s.claiming.Unlock()
+	now := s.now()
+	t, err := s.catalog.ClaimTask(ctx, shield.Lease{
+		Owner: s.opts.Owner, Expires: now.Add(s.opts.Lease), Timeout: s.opts.Timeout,
+		Limit: s.opts.Limit, AgentLimit: s.opts.AgentLimit,
+	}, now)
+	if err != nil {
+		return err
+	}
+	s.begin(t, leave)
+	return nil
 }
 
 // begin runs a claimed task in its own goroutine.
 func (s *Scheduler) begin(t *shield.Task, leave func()) {
 	ctx, cancel := context.WithCancelCause(s.running)
-	l := newLive(cancel)
+	l := newLive(cancel, t.Log)
 	s.mu.Lock()
 	s.live[t.UUID] = l
 	close(s.begun)
@@ -72,7 +84,10 @@ func (s *Scheduler) begin(t *shield.Task, leave func()) {
 
 // execute runs a task and writes its outcome.
 func (s *Scheduler) execute(ctx context.Context, t *shield.Task, l *live) {
-	s.log.Info("task started", "task", t.UUID, "op", t.Op, "job", t.JobName, "target", t.TargetName, "store", t.StoreName)
+	s.log.Info("task started", "task", t.UUID, "op", t.Op, "job", t.JobName, "target", t.TargetName, "store", t.StoreName, "attempt", t.Attempts)
+	if t.Attempts > 1 {
+		l.Log(shield.SourceShield, attemptText(t)+" begins")
+	}
 	// The lease is kept while a canceled task cleans up, too.
 	beat, stop := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan struct{})
@@ -142,7 +157,11 @@ func (s *Scheduler) finish(t *shield.Task, l *live, result shield.TaskResult, er
 		return
 	}
 	if !o.RetryAt.IsZero() {
-		time.AfterFunc(o.RetryAt.Sub(s.now()), func() { signal(s.wake) })
+		s.wakeAt(o.RetryAt)
+		if o.Code != shield.Locked {
+			s.log.Warn("an attempt of a task failed", "task", t.UUID, "op", t.Op, "attempt", t.Attempts, "next", o.RetryAt, "error", o.Error)
+			return
+		}
 	}
 	if o.Code == shield.Locked && !o.RetryAt.IsZero() {
 		s.log.Info("task waits", "task", t.UUID, "op", t.Op, "until", o.RetryAt, "reason", o.Error)
@@ -210,43 +229,14 @@ func (s *Scheduler) outcome(t *shield.Task, l *live, r shield.TaskResult, err er
 	// A purge is wanted until the store confirms it.
 	if t.Op == shield.OpPurge && o.Status == shield.TaskFailed {
 		if o.RetryAt.IsZero() {
-			o.RetryAt = now.Add(backoff(t.Attempts)).UTC()
+			o.RetryAt = now.Add(backoff(s.firstPause(t), t.Attempts)).UTC()
 		}
 		l.Log(shield.SourceShield, "this purge is tried again at "+o.RetryAt.Format(time.RFC3339))
+	} else if text := s.tryAgain(t, &o, shield.MayPass(err), now); text != "" {
+		l.Log(shield.SourceShield, text)
 	}
 	o.Log = l.lines.text()
 	return o
-}
-
-// How long a purge waits for a lock of which nobody tells the end, at most for
-// one whose end is far off, since locks can be lifted, and at least.
-const (
-	lockUnknown = time.Hour
-	lockMost    = 24 * time.Hour
-	lockLeast   = time.Minute
-)
-
-// afterLock is when to try again to purge what a store keeps until a time.
-func afterLock(until, now time.Time) time.Time {
-	wait := lockUnknown
-	if !until.IsZero() {
-		// Rounded up: stores count in seconds.
-		wait = min(max(until.Add(time.Second).Sub(now), lockLeast), lockMost)
-	}
-	return now.Add(wait).UTC()
-}
-
-func waits(until time.Time) string {
-	if until.IsZero() {
-		return "waits for the store, which keeps this and does not tell until when"
-	}
-	return "waits for the store, which keeps this until " + until.UTC().Format(time.RFC3339)
-}
-
-// backoff is how long to wait after so many attempts: 1 minute, doubled each
-// time, at most 1 hour.
-func backoff(attempts int) time.Duration {
-	return min(time.Minute<<min(max(attempts-1, 0), 10), time.Hour)
 }
 
 // recoverTasks ends the tasks of schedulers that are gone: failed as
@@ -276,20 +266,36 @@ func (s *Scheduler) isLive(uuid string) bool {
 
 func (s *Scheduler) endLapsed(ctx context.Context, t *shield.Task, now time.Time) error {
 	text := "interrupted: the process that ran this task died"
-	line := shield.LogLine{At: now, Source: shield.SourceShield, Text: "failed: " + text}.String()
 	o := shield.Outcome{
 		Status: shield.TaskFailed, StoppedAt: now.UTC(), Code: shield.Interrupted, Error: text,
-		Log: line, Progress: t.Progress,
+		Progress: t.Progress,
 	}
-	if full, err := s.catalog.Task(ctx, t.UUID); err == nil && full.Log != "" {
-		o.Log = full.Log + "\n" + line // lists come without logs
+	full, err := s.catalog.Task(ctx, t.UUID) // lists come without logs
+	if err != nil {
+		return err
 	}
+	l := newLive(nil, full.Log)
+	l.Log(shield.SourceShield, "failed: "+text)
 	if t.Op == shield.OpPurge {
 		o.RetryAt = now.UTC()
+	} else if text := s.tryAgain(t, &o, shield.Interrupted.MayPass(), now); text != "" {
+		l.Log(shield.SourceShield, text)
 	}
+	o.Log = l.lines.text()
 	if t.Op == shield.OpBackup {
 		o.Then = []*shield.Task{leftover(t, t.Key, now)}
 	}
 	s.log.Warn("task interrupted", "task", t.UUID, "op", t.Op, "job", t.JobName)
-	return s.catalog.FinishTask(ctx, t.UUID, s.leaseOf(t, time.Time{}), o)
+	if err := s.catalog.FinishTask(ctx, t.UUID, s.leaseOf(t, time.Time{}), o); err != nil {
+		return err
+	}
+	if !o.RetryAt.IsZero() {
+		s.wakeAt(o.RetryAt)
+	}
+	return nil
+}
+
+// wakeAt has the dispatcher look for tasks at a time.
+func (s *Scheduler) wakeAt(at time.Time) {
+	time.AfterFunc(at.Sub(s.now()), func() { signal(s.wake) })
 }

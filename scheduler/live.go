@@ -24,8 +24,11 @@ type live struct {
 
 var _ shield.Monitor = (*live)(nil)
 
-func newLive(cancel context.CancelCauseFunc) *live {
-	return &live{cancel: cancel, news: make(chan struct{})}
+// newLive goes on with what earlier attempts have logged.
+func newLive(cancel context.CancelCauseFunc, log string) *live {
+	l := &live{cancel: cancel, news: make(chan struct{})}
+	l.lines.load(log)
+	return l
 }
 
 // Log adds a line.
@@ -120,6 +123,31 @@ func (b *logBuffer) add(line string) {
 	}
 }
 
+// load fills an empty buffer with a kept log.
+func (b *logBuffer) load(log string) {
+	if log == "" {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for line := range strings.SplitSeq(log, "\n") {
+		if n := cutBy(line); n > 0 {
+			b.total += n
+			b.tailStart = b.total
+			continue
+		}
+		b.total++
+		if b.tailStart == 0 && b.headSize+len(line) <= headBytes {
+			b.head, b.headSize = append(b.head, line), b.headSize+len(line)
+			continue
+		}
+		if b.tailStart == 0 {
+			b.tailStart = b.total - 1
+		}
+		b.tail, b.tailSize = append(b.tail, line), b.tailSize+len(line)
+	}
+}
+
 func (b *logBuffer) count() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -146,6 +174,14 @@ func (b *logBuffer) from(n int) ([]string, int) {
 
 func cutMark(n int) string { return fmt.Sprintf("... %d lines are cut here ...", n) }
 
+// cutBy is how many lines a mark stands for, 0 for what is none.
+func cutBy(line string) (n int) {
+	if _, err := fmt.Sscanf(line, "... %d lines are cut here ...", &n); err != nil {
+		return 0
+	}
+	return n
+}
+
 // text returns the whole log as it is kept in the catalog.
 func (b *logBuffer) text() string {
 	lines, _ := b.from(0)
@@ -163,8 +199,7 @@ func splitLog(log string, after int) ([]string, int) {
 	n := 0
 	for line := range strings.SplitSeq(log, "\n") {
 		width := 1
-		var cut int
-		if _, err := fmt.Sscanf(line, "... %d lines are cut here ...", &cut); err == nil {
+		if cut := cutBy(line); cut > 0 {
 			width = cut
 		}
 		if n+width > after {

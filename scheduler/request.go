@@ -79,6 +79,7 @@ func (s *Scheduler) fillBackup(ctx context.Context, t *shield.Task, r shield.Req
 		return err
 	}
 	t.Job, t.JobName, t.Priority, t.Timeout = j.UUID, j.Name, j.Priority, j.Timeout
+	t.IdleTimeout, t.MaxAttempts, t.Backoff = j.IdleTimeout, j.Attempts, j.Backoff
 	t.Compression, t.Unencrypted, t.Retention = j.Compression, j.Unencrypted, p.Expiry
 	t.Archive = uuid.NewString()
 	t.Key = storeKey(t.RequestedAt, t.Archive)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/shieldhq/shield"
@@ -44,6 +45,7 @@ func (s *Scheduler) keepTime(ctx context.Context) {
 		if now.Sub(swept) >= sweepEvery || now.Before(swept) {
 			s.report(ctx, "retention", s.expire(ctx, now))
 			s.report(ctx, "recovery", s.recoverTasks(ctx, now))
+			s.report(ctx, "judging objectives", s.judgeObjectives(ctx, now))
 			swept = now
 		}
 		select {
@@ -52,6 +54,24 @@ func (s *Scheduler) keepTime(ctx context.Context) {
 		case <-s.replan:
 			planned = time.Time{}
 		case <-tick.C:
+		}
+	}
+}
+
+// judgeObjectives tells of the jobs that have come to miss their objectives,
+// or to meet them again: also while no scheduler ran, and when they are paused.
+func (s *Scheduler) judgeObjectives(ctx context.Context, now time.Time) error {
+	for {
+		told, err := s.catalog.JudgeObjectives(ctx, now)
+		if err != nil || len(told) == 0 {
+			return err
+		}
+		for _, e := range told {
+			level := slog.LevelInfo
+			if e.Kind == shield.EventJobBreached {
+				level = slog.LevelWarn
+			}
+			s.log.Log(ctx, level, e.Message, "job", e.Subject)
 		}
 	}
 }
@@ -266,26 +286,7 @@ func (s *Scheduler) startOrSkip(ctx context.Context, j *shield.Job, r *shield.Ru
 	if !sch.CatchUp && now.Sub(r.DueAt) > lateAfter {
 		return s.pass(ctx, j, r, shield.RunMissed, missed+", and its schedule does not catch up")
 	}
-	open, err := s.catalog.Tasks(ctx, shield.Filter{
-		Job: j.UUID, Op: shield.OpBackup, Limit: 1,
-		Statuses: []string{string(shield.TaskPending), string(shield.TaskRunning)},
-	})
-	if err != nil {
-		return err
-	}
-	if len(open) > 0 {
-		return s.pass(ctx, j, r, shield.RunSkipped, fmt.Sprintf("task %s of the same job is still %s", open[0].UUID, open[0].Status))
-	}
-	t, err := s.taskFor(ctx, shield.Request{Op: shield.OpBackup, Job: j.UUID})
-	if err != nil {
-		return s.endRun(ctx, r, shield.RunFailed, err.Error())
-	}
-	err = s.catalog.StartRun(ctx, r, t)
-	if errors.Is(err, shield.Conflict) {
-		return nil // another scheduler was quicker
-	}
-	signal(s.wake)
-	return err
+	return s.startOverlapping(ctx, j, r)
 }
 
 // endRun ends a run that is not started, unless another scheduler was quicker.

@@ -21,6 +21,7 @@ const (
 	DefaultLimit   = 4
 	DefaultTimeout = 24 * time.Hour
 	DefaultLease   = 30 * time.Second
+	DefaultBackoff = time.Minute
 )
 
 // Options configures a Scheduler. The zero value of a field means its
@@ -31,8 +32,15 @@ type Options struct {
 	// Exclusive says that no other scheduler can be alive on this catalog,
 	// so that tasks leased to another owner are interrupted ones.
 	Exclusive bool
-	// Limit is how many tasks run at once.
-	Limit int
+	// Limit is how many tasks run at once, those of other schedulers on the
+	// catalog included, and AgentLimit how many of one agent; 0 is no limit of
+	// an agent's own.
+	Limit, AgentLimit int
+	// Attempts is how often a scheduled backup is tried in all whose job does
+	// not say, while its failures may pass; 0: once. Backoff is how long it
+	// waits after the first.
+	Attempts int
+	Backoff  time.Duration
 	// Timeout is the deadline of tasks that name none.
 	Timeout time.Duration
 	// Lease is how long a task stays claimed without a heartbeat; a
@@ -62,6 +70,12 @@ type Scheduler struct {
 	replan chan struct{} // jobs or schedules changed
 	loops  sync.WaitGroup
 	tasks  sync.WaitGroup
+
+	// claiming is held from a claim until the task is live, so that one that
+	// is canceled meanwhile is found.
+	claiming sync.Mutex
+	// purging is held while a purge is submitted.
+	purging sync.Mutex
 
 	mu      sync.Mutex
 	started bool
@@ -97,6 +111,9 @@ func New(catalog shield.Catalog, runner shield.Runner, opts *Options) *Scheduler
 	if s.opts.Lease <= 0 {
 		s.opts.Lease = DefaultLease
 	}
+	if s.opts.Backoff <= 0 {
+		s.opts.Backoff = DefaultBackoff
+	}
 	if s.opts.Reveal == nil {
 		s.opts.Reveal = func(*shield.Task) error { return nil }
 	}
@@ -110,12 +127,14 @@ func New(catalog shield.Catalog, runner shield.Runner, opts *Options) *Scheduler
 // would seem to have gone on as before.
 func wallClock() time.Time { return time.Now().Round(0) }
 
-// Start ends the tasks that an earlier scheduler left running, launches the
-// loops and returns.
+// Start ends the tasks that an earlier scheduler left running, tells which
+// objectives were missed meanwhile, launches the loops and returns.
 func (s *Scheduler) Start(ctx context.Context) error {
 	if err := s.recoverTasks(ctx, s.now()); err != nil {
 		return err
 	}
+	// Before anything runs, and makes up for it.
+	s.report(ctx, "judging objectives", s.judgeObjectives(ctx, s.now()))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.started {
@@ -169,6 +188,10 @@ func signal(c chan struct{}) {
 
 // Submit makes a task of a request, queues it and wakes the dispatcher.
 func (s *Scheduler) Submit(ctx context.Context, r shield.Request) (*shield.Task, error) {
+	if r.Op == shield.OpPurge { // the archive is marked before its task is there
+		s.purging.Lock()
+		defer s.purging.Unlock()
+	}
 	t, err := s.taskFor(ctx, r)
 	if err != nil {
 		return nil, err
@@ -183,17 +206,27 @@ func (s *Scheduler) Submit(ctx context.Context, r shield.Request) (*shield.Task,
 // Cancel ends a task: a pending one at once, a running one as soon as its
 // runner has cleaned up.
 func (s *Scheduler) Cancel(ctx context.Context, uuid string) error {
-	err := s.catalog.CancelPending(ctx, uuid, s.now())
-	if err == nil || !errors.Is(err, shield.Conflict) {
+	return s.cancel(ctx, uuid, "canceled on request")
+}
+
+func (s *Scheduler) cancel(ctx context.Context, uuid, reason string) error {
+	err := s.catalog.CancelPending(ctx, uuid, reason, s.now())
+	if err == nil {
+		signal(s.wake) // what it held back may go on
+		return nil
+	}
+	if !errors.Is(err, shield.Conflict) {
 		return err
 	}
+	s.claiming.Lock() // one that is being claimed is live after that
 	s.mu.Lock()
 	l := s.live[uuid]
 	s.mu.Unlock()
+	s.claiming.Unlock()
 	if l == nil {
 		return err
 	}
-	l.cancel(shield.Errorf(shield.Canceled, "", "canceled on request"))
+	l.cancel(shield.Errorf(shield.Canceled, "", "%s", reason))
 	return nil
 }
 

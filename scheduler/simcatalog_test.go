@@ -29,7 +29,9 @@ func (g *gate) call(name string, writes bool, f func() error) error {
 	}
 	weather, outage := p.now()
 	r := p.draw("catalog " + name)
-	p.lag(r, weather.lag)
+	if name != "ClaimTask" { // the scheduler holds a lock around it
+		p.lag(r, weather.lag)
+	}
 	if p.burnt() {
 		return errDead
 	}
@@ -160,8 +162,8 @@ func (g *gate) Tasks(ctx context.Context, f shield.Filter) ([]*shield.Task, erro
 	return read(g, "Tasks", func() ([]*shield.Task, error) { return g.Catalog.Tasks(ctx, f) })
 }
 
-func (g *gate) CancelPending(ctx context.Context, uuid string, now time.Time) error {
-	return g.call("CancelPending", true, func() error { return g.Catalog.CancelPending(ctx, uuid, now) })
+func (g *gate) CancelPending(ctx context.Context, uuid, reason string, now time.Time) error {
+	return g.call("CancelPending", true, func() error { return g.Catalog.CancelPending(ctx, uuid, reason, now) })
 }
 
 func (g *gate) ClaimTask(ctx context.Context, l shield.Lease, now time.Time) (*shield.Task, error) {

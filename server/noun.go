@@ -257,6 +257,7 @@ func (s *Server) jobs() *jobRoutes {
 			}
 			return j.Validate()
 		},
+		show: func(j *shield.Job) { j.Overlap = cmp.Or(j.Overlap, shield.OverlapSkip) },
 	}}
 }
 

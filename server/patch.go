@@ -12,6 +12,10 @@ import (
 // change.
 var readOnly = []string{"uuid", "created_at", "updated_at"}
 
+// told are fields of a job that change by themselves: a client may send them
+// back as it read them, and they count for nothing.
+var told = []string{"last_success", "next_due", "breached"}
+
 // fields are the members of a JSON object.
 type fields map[string]json.RawMessage
 
@@ -31,6 +35,11 @@ func merge[T any](old *T, patch []byte, aliases map[string]string) (*T, error) {
 	}
 	if changes == nil {
 		return nil, shield.Errorf(shield.Invalid, "", "the body is null: a JSON object with the fields to change is wanted")
+	}
+	for _, name := range told {
+		if have[name] != nil {
+			delete(changes, name)
+		}
 	}
 	if err := changes.check(have); err != nil {
 		return nil, err

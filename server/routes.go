@@ -255,6 +255,7 @@ type Status struct {
 	Pending   int            `json:"pending"`
 	Failures  int            `json:"failures"` // in the last 24 hours
 	Failed    []*shield.Task `json:"failed"`   // the newest of them, at most 10
+	Breached  []*shield.Job  `json:"breached"` // jobs that miss their objectives
 }
 
 func (s *Server) showStatus(w http.ResponseWriter, req bunrouter.Request) error {
@@ -277,7 +278,12 @@ func (s *Server) showStatus(w http.ResponseWriter, req bunrouter.Request) error 
 	}
 	st.Targets = count(length(s.catalog.Targets(ctx, shield.Filter{})))
 	st.Stores = count(length(s.catalog.Stores(ctx, shield.Filter{})))
-	st.Jobs = count(length(s.catalog.Jobs(ctx, shield.Filter{})))
+	jobs, e := s.catalog.Jobs(ctx, shield.Filter{})
+	st.Jobs = count(len(jobs), e)
+	st.Breached = nonNil(slices.DeleteFunc(jobs, func(j *shield.Job) bool { return !j.Breached }))
+	for _, j := range st.Breached {
+		s.jobs().show(j)
+	}
 	st.Archives = count(length(s.catalog.Archives(ctx, shield.Filter{Statuses: []string{string(shield.ArchiveValid)}})))
 	st.Running = tasks(shield.Filter{Statuses: []string{string(shield.TaskRunning)}})
 	st.Pending = len(tasks(shield.Filter{Statuses: []string{string(shield.TaskPending)}}))

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -153,6 +154,12 @@ var nouns = []struct{ path, body string }{
 	{"/v1/jobs", `{"name":"a","target":"z","store":"z","schedule":"z","retention_policy":"z"}`},
 }
 
+var nextDue = regexp.MustCompile(`"next_due":"[^"]+"`)
+
+// settled is an answer without the one field that the scheduler may change
+// meanwhile.
+func settled(a answer) string { return nextDue.ReplaceAllString(a.body, "") }
+
 func TestNouns(t *testing.T) {
 	t.Parallel()
 	for _, n := range nouns {
@@ -169,7 +176,7 @@ func TestNouns(t *testing.T) {
 				t.Errorf("twice: %+v", p)
 			}
 			byName, byUUID := f.do("GET", n.path+"/a", ""), f.do("GET", n.path+"/"+made.UUID, "")
-			if byName.status != 200 || byName.body != byUUID.body || byName.body != a.body {
+			if byName.status != 200 || settled(byName) != settled(byUUID) || settled(byName) != settled(a) {
 				t.Errorf("by name %s, by UUID %s", byName.body, byUUID.body)
 			}
 			if a := f.do("PATCH", n.path+"/a", byName.body); a.status != 200 {

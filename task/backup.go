@@ -139,7 +139,7 @@ func (b *backup) stream(ctx context.Context) (archive.Summary, plugin.Stored, er
 		defer close(put)
 		var err error
 		ack, err = guard(ctx, b.runner.opts.Grace, func() (plugin.Stored, error) {
-			return b.put(ctx, b.task.Key, pr)
+			return b.put(ctx, b.task.Key, movingReader{pr, t})
 		})
 		if err == nil {
 			err = endReached(pr)

@@ -37,8 +37,8 @@ type Options struct {
 	Identities []age.Identity
 	// SigningKey signs manifests. Required for backups.
 	SigningKey ed25519.PrivateKey
-	// IdleTimeout ends a backup or restore in which no byte has moved for so
-	// long.
+	// IdleTimeout ends a task that names no idle timeout and in which no byte
+	// has moved for so long.
 	IdleTimeout time.Duration
 	// Grace is how long a plugin may take to end after it was told to, and
 	// how long cleaning up after a failed backup may take.
@@ -147,7 +147,7 @@ func (c *call) openStore(ctx context.Context) (plugin.Store, plugin.Info, error)
 		return nil, info, err
 	}
 	c.left = leave
-	return t.limited(s), info, nil
+	return t.limited(s, c.transfer), info, nil
 }
 
 func (c *call) openTarget(ctx context.Context) (plugin.Target, plugin.Info, error) {

@@ -146,12 +146,14 @@ func (b *bucket) pay(n int64, now time.Time) time.Duration {
 	return b.free.Sub(now)
 }
 
-// A slowReader gives no more than its bucket lets pass.
+// A slowReader gives no more than its bucket lets pass. The transfer is told
+// when it waits for that, which is no idleness.
 type slowReader struct {
-	ctx context.Context
-	r   io.Reader
-	t   *throttle
-	b   *bucket
+	ctx  context.Context
+	r    io.Reader
+	t    *throttle
+	b    *bucket
+	told *transfer
 }
 
 func (s *slowReader) Read(p []byte) (int, error) {
@@ -161,6 +163,8 @@ func (s *slowReader) Read(p []byte) (int, error) {
 	}
 	n, err := s.r.Read(p)
 	if wait := s.b.pay(int64(n), time.Now()); wait > 0 && n > 0 {
+		s.told.throttled.Add(1)
+		defer s.told.throttled.Add(-1)
 		t := time.NewTimer(wait)
 		defer t.Stop()
 		select {
@@ -173,25 +177,27 @@ func (s *slowReader) Read(p []byte) (int, error) {
 }
 
 // limited returns the store with its streams bounded.
-func (t *throttle) limited(s plugin.Store) plugin.Store {
+func (t *throttle) limited(s plugin.Store, told *transfer) plugin.Store {
 	a := able.StoreAbilitiesOf(s)
+	slow := &slowStore{s, t, told}
 	if a.Keeper != nil {
-		a.Keeper = slowKeeper{t, a.Keeper}
+		a.Keeper = slowKeeper{slow, a.Keeper}
 	}
-	return able.Store(&slowStore{s, t}, a)
-}
-
-func (t *throttle) into(ctx context.Context, r io.Reader) io.Reader {
-	return &slowReader{ctx, r, t, &t.up}
+	return able.Store(slow, a)
 }
 
 type slowStore struct {
 	plugin.Store
-	t *throttle
+	t    *throttle
+	told *transfer
+}
+
+func (s *slowStore) into(ctx context.Context, r io.Reader) io.Reader {
+	return &slowReader{ctx, r, s.t, &s.t.up, s.told}
 }
 
 func (s *slowStore) Put(ctx context.Context, key string, r io.Reader) (plugin.Stored, error) {
-	return s.Store.Put(ctx, key, s.t.into(ctx, r))
+	return s.Store.Put(ctx, key, s.into(ctx, r))
 }
 
 func (s *slowStore) Get(ctx context.Context, key string) (io.ReadCloser, error) {
@@ -199,7 +205,7 @@ func (s *slowStore) Get(ctx context.Context, key string) (io.ReadCloser, error) 
 	if err != nil {
 		return nil, err
 	}
-	return slowBlob{&slowReader{ctx, r, s.t, &s.t.down}, r}, nil
+	return slowBlob{&slowReader{ctx, r, s.t, &s.t.down, s.told}, r}, nil
 }
 
 type slowBlob struct {
@@ -208,10 +214,10 @@ type slowBlob struct {
 }
 
 type slowKeeper struct {
-	t     *throttle
+	slow  *slowStore
 	inner plugin.Keeper
 }
 
 func (k slowKeeper) PutUntil(ctx context.Context, key string, r io.Reader, until time.Time) (plugin.Stored, error) {
-	return k.inner.PutUntil(ctx, key, k.t.into(ctx, r), until)
+	return k.inner.PutUntil(ctx, key, k.slow.into(ctx, r), until)
 }

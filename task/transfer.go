@@ -22,6 +22,9 @@ type transfer struct {
 	// waiting counts the calls that wait for the store at this moment, so
 	// that an idle task can be blamed on the right side.
 	waiting atomic.Int32
+	// throttled counts the streams that wait for the limit of their store at
+	// this moment.
+	throttled atomic.Int32
 
 	mu    sync.Mutex
 	side  shield.Code
@@ -64,7 +67,7 @@ func (t *transfer) verdict(ctx context.Context) error {
 func (t *transfer) watch(ctx context.Context) {
 	tick := time.NewTicker(500 * time.Millisecond)
 	defer tick.Stop()
-	idle := t.call.runner.opts.IdleTimeout
+	idle := t.idleTimeout()
 	meter := newMeter(time.Now())
 	var last [3]int64
 	moved := time.Now()
@@ -74,7 +77,7 @@ func (t *transfer) watch(ctx context.Context) {
 			return
 		case now := <-tick.C:
 			raw, stored := t.counts()
-			if seen := [3]int64{raw, stored, t.activity.Load()}; seen != last {
+			if seen := [3]int64{raw, stored, t.activity.Load()}; seen != last || t.throttled.Load() > 0 {
 				last, moved = seen, now
 			}
 			t.call.diag.monitor.Progress(shield.Progress{
@@ -86,6 +89,14 @@ func (t *transfer) watch(ctx context.Context) {
 			}
 		}
 	}
+}
+
+// idleTimeout is the task's own, or the runner's.
+func (t *transfer) idleTimeout() time.Duration {
+	if own := t.call.task.IdleTimeout; own > 0 {
+		return time.Duration(own) * time.Second
+	}
+	return t.call.runner.opts.IdleTimeout
 }
 
 func (t *transfer) idleError(idle time.Duration, raw, stored int64) error {
@@ -134,6 +145,19 @@ func (w waitingWriter) Write(p []byte) (int, error) {
 	w.t.waiting.Add(1)
 	defer w.t.waiting.Add(-1)
 	return w.w.Write(p)
+}
+
+// movingReader counts what a store takes: the counts of the stream grow only
+// when it has taken a whole piece.
+type movingReader struct {
+	r io.Reader
+	t *transfer
+}
+
+func (r movingReader) Read(p []byte) (int, error) {
+	n, err := r.r.Read(p)
+	r.t.activity.Add(int64(n))
+	return n, err
 }
 
 // waitingReader marks the time spent in reads from the store, and records

@@ -31,6 +31,7 @@ func Run(t *testing.T, open func(t testing.TB) shield.Catalog) {
 		{"Lease", testLease},
 		{"Finish", testFinish},
 		{"Runs", testRuns},
+		{"Objectives", testObjectives},
 		{"Events", testEvents},
 		{"Modules", testModules},
 		{"Hostile", testHostile},
@@ -74,13 +75,13 @@ func newFixture(t testing.TB, open func(t testing.TB) shield.Catalog) *fixture {
 func newTarget(name string) *shield.Target {
 	return &shield.Target{
 		Meta: shield.Meta{Name: name, Summary: "a database"}, Plugin: "postgres",
-		Endpoint: shield.Endpoint(`{"host":"db","password":"it's \"secret\" ? ?0 ?name"}`), Agent: "db1:5444",
+		Endpoint: shield.Endpoint(`{"host":"db","password":"it's \"secret\" ? ?0 ?name"}`), Agent: "db1:5444", MaxTasks: 1000,
 	}
 }
 
 func newStore(name string) *shield.Store {
 	return &shield.Store{
-		Meta: shield.Meta{Name: name}, Plugin: "s3", Endpoint: shield.Endpoint(`{"bucket":"b"}`),
+		Meta: shield.Meta{Name: name}, Plugin: "s3", Endpoint: shield.Endpoint(`{"bucket":"b"}`), MaxTasks: 2000,
 		Limit: shield.Limit{Up: "20MiB", Timezone: "Europe/Rome", Windows: []shield.Window{{Days: "weekdays", From: "08:00", To: "18:00", Down: "1MiB"}}},
 	}
 }
@@ -102,7 +103,8 @@ func newPolicy(name string) *shield.Policy {
 func newJob(name, target string) *shield.Job {
 	return &shield.Job{
 		Meta: shield.Meta{Name: name}, Target: target, Store: "s3", Schedule: "daily", Policy: "month",
-		Priority: shield.DefaultPriority, Compression: "default", Timeout: 600,
+		Priority: shield.DefaultPriority, Compression: "default", Timeout: 600, IdleTimeout: 60,
+		Overlap: shield.OverlapQueue, Attempts: 5, Backoff: 30, RPO: shield.MaxExpiry,
 	}
 }
 
@@ -127,6 +129,7 @@ func (f *fixture) newTask() *shield.Task {
 		Target: f.target.UUID, TargetPlugin: f.target.Plugin, TargetEndpoint: f.target.Endpoint,
 		Store: f.store.UUID, StorePlugin: f.store.Plugin, StoreEndpoint: f.store.Endpoint,
 		Key: "prod/2026/a", ManifestKey: "prod/2026/a.json", Retention: f.policy.Expiry, RequestedAt: epoch(),
+		IdleTimeout: 60, MaxAttempts: 5, Backoff: 30,
 	}
 }
 

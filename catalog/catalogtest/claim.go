@@ -13,6 +13,7 @@ func testClaim(t *testing.T, open func(t testing.TB) shield.Catalog) {
 	t.Run("Order", func(t *testing.T) { testClaimOrder(t, newFixture(t, open)) })
 	t.Run("NotBefore", func(t *testing.T) { testClaimNotBefore(t, newFixture(t, open)) })
 	t.Run("Exclusion", func(t *testing.T) { testClaimExclusion(t, newFixture(t, open)) })
+	t.Run("Limits", func(t *testing.T) { testClaimLimits(t, open) })
 	t.Run("Refused", func(t *testing.T) { testClaimRefused(t, newFixture(t, open)) })
 }
 
@@ -100,6 +101,86 @@ func testClaimExclusion(t *testing.T, f *fixture) {
 	wantSame(t, "beside a running one", claimAll(f, epoch()), "purge test other")
 	must(t, f.FinishTask(f.ctx, running.UUID, l, shield.Outcome{Status: shield.TaskFailed, StoppedAt: epoch()}))
 	wantSame(t, "when it has ended", claimAll(f, epoch()), "same-target")
+}
+
+// testClaimLimits checks each limit by itself. Tasks a and b are of the noun
+// that has it, c is not; they are asked for in this order.
+func testClaimLimits(t *testing.T, open func(t testing.TB) shield.Catalog) {
+	for _, test := range []struct {
+		name  string
+		limit int
+		first string // all that can be claimed at once
+		then  string // when the first of them has ended
+		setUp func(f *fixture, limit int) shield.Lease
+	}{
+		{"target", 1, "a c", "b", func(f *fixture, limit int) shield.Lease {
+			f.target.MaxTasks = limit
+			must(f.t, f.UpdateTarget(f.ctx, f.target))
+			return leaseOf("core", epoch())
+		}},
+		{"target, 2", 2, "a b c", "", func(f *fixture, limit int) shield.Lease {
+			f.target.MaxTasks = limit
+			must(f.t, f.UpdateTarget(f.ctx, f.target))
+			return leaseOf("core", epoch())
+		}},
+		{"store", 1, "a c", "b", func(f *fixture, limit int) shield.Lease {
+			f.store.MaxTasks = limit
+			must(f.t, f.UpdateStore(f.ctx, f.store))
+			return leaseOf("core", epoch())
+		}},
+		{"agent", 1, "a c", "b", func(f *fixture, limit int) shield.Lease {
+			l := leaseOf("core", epoch())
+			l.AgentLimit = limit
+			return l
+		}},
+		{"in all", 2, "a b", "c", func(f *fixture, limit int) shield.Lease {
+			l := leaseOf("core", epoch())
+			l.Limit = limit
+			return l
+		}},
+		{"none", 0, "a b c", "", func(*fixture, int) shield.Lease { return leaseOf("core", epoch()) }},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			f := newFixture(t, open)
+			target, store := f.addTarget("other"), newStore("other")
+			must(t, f.CreateStore(f.ctx, store))
+			for i, name := range []string{"a", "b", "c"} {
+				f.addTask(func(t *shield.Task) {
+					t.Op, t.Owner, t.Agent, t.RequestedAt = shield.OpProbeTarget, name, "db1", epoch().Add(time.Duration(i)*time.Second)
+					if name == "c" {
+						t.Target, t.Store, t.Agent = target.UUID, store.UUID, "db2"
+					}
+				})
+			}
+			l := test.setUp(f, test.limit)
+			claimed := claimWith(f, l)
+			wantSame(t, "claimed at once", owners(claimed), test.first)
+			l.Epoch = claimed[0].LeaseEpoch
+			must(t, f.FinishTask(f.ctx, claimed[0].UUID, l, shield.Outcome{Status: shield.TaskDone, StoppedAt: epoch()}))
+			wantSame(t, "claimed then", owners(claimWith(f, l)), test.then)
+		})
+	}
+}
+
+// claimWith claims what can be claimed.
+func claimWith(f *fixture, l shield.Lease) []*shield.Task {
+	var claimed []*shield.Task
+	for {
+		t, err := f.ClaimTask(f.ctx, l, epoch().Add(time.Hour))
+		if shield.CodeOf(err) == shield.NotFound {
+			return claimed
+		}
+		must(f.t, err)
+		claimed = append(claimed, t)
+	}
+}
+
+func owners(tasks []*shield.Task) string {
+	names := make([]string, len(tasks))
+	for i, t := range tasks {
+		names[i] = t.Owner
+	}
+	return strings.Join(names, " ")
 }
 
 func testClaimRefused(t *testing.T, f *fixture) {

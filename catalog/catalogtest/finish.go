@@ -172,6 +172,12 @@ func testFinishRetry(t *testing.T, f *fixture) {
 	if second.Attempts != 2 || second.Log != "first try" || second.Error != "503" {
 		t.Errorf("second attempt has number %d, log %q and error %q", second.Attempts, second.Log, second.Error)
 	}
+	o.RetryAt, o.RetryArchive, o.RetryKey, o.Log = epoch().Add(2*time.Minute), uuid.NewString(), "another key", ""
+	must(t, f.FinishTask(f.ctx, task.UUID, l, o))
+	third, l := f.claim(o.RetryAt)
+	if third.Archive != o.RetryArchive || third.Key != "another key" || third.Log != "first try" {
+		t.Errorf("third attempt makes archive %s under %q, want %s under another key", third.Archive, third.Key, o.RetryArchive)
+	}
 	must(t, f.FinishTask(f.ctx, task.UUID, l, shield.Outcome{Status: shield.TaskDone, StoppedAt: epoch(), Archive: &shield.Archive{Key: "k"}}))
 	got, err = f.Task(f.ctx, task.UUID)
 	must(t, err)
@@ -216,6 +222,7 @@ func testFinishRefused(t *testing.T, f *fixture) {
 		{"status", shield.Invalid, shield.Outcome{Status: shield.TaskRunning}},
 		{"status", shield.Invalid, shield.Outcome{Status: "fine"}},
 		{"retry_at", shield.Invalid, shield.Outcome{Status: shield.TaskCanceled, RetryAt: epoch()}},
+		{"retry_archive", shield.Invalid, shield.Outcome{Status: shield.TaskFailed, RetryAt: epoch(), RetryArchive: "another"}},
 		{"archive", shield.Invalid, shield.Outcome{Status: shield.TaskDone}},
 		{"store_key", shield.Invalid, shield.Outcome{Status: shield.TaskDone, Archive: &shield.Archive{}}},
 		{"status", shield.Invalid, shield.Outcome{Status: shield.TaskDone, Archive: &shield.Archive{Key: "k", Status: "purged"}}},

@@ -117,7 +117,7 @@ func testInUse(t *testing.T, open func(t testing.TB) shield.Catalog) {
 	} {
 		wantInUse(t, remove(), "job nightly", "3 archives", "1 pending task")
 	}
-	must(t, f.CancelPending(f.ctx, pending.UUID, epoch()))
+	must(t, f.CancelPending(f.ctx, pending.UUID, "not wanted", epoch()))
 	for i := range 7 {
 		f.addJob("n"+string(rune('a'+i)), "prod")
 	}

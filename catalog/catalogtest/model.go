@@ -242,7 +242,7 @@ func (m *model) finishTask(rt *rapid.T) {
 
 func (m *model) cancelTask(rt *rapid.T) {
 	t := m.drawTask(rt, shield.TaskPending)
-	want(rt, "CancelPending", m.f.CancelPending(m.f.ctx, t.UUID, m.now), "")
+	want(rt, "CancelPending", m.f.CancelPending(m.f.ctx, t.UUID, "not wanted", m.now), "")
 	t.Status = shield.TaskCanceled
 }
 

@@ -117,16 +117,16 @@ func testCancelPending(t *testing.T, f *fixture) {
 	must(t, f.RecordRun(f.ctx, run))
 	task := f.newTask()
 	must(t, f.StartRun(f.ctx, run, task))
-	must(t, f.CancelPending(f.ctx, task.UUID, epoch().Add(time.Second)))
+	must(t, f.CancelPending(f.ctx, task.UUID, "not wanted", epoch().Add(time.Second)))
 	got, err := f.Task(f.ctx, task.UUID)
 	must(t, err)
-	if got.Status != shield.TaskCanceled || got.StoppedAt != epoch().Add(time.Second) || got.ErrorCode != shield.Canceled {
-		t.Errorf("canceled task is %s with code %s, stopped at %v", got.Status, got.ErrorCode, got.StoppedAt)
+	if got.Status != shield.TaskCanceled || got.StoppedAt != epoch().Add(time.Second) || got.ErrorCode != shield.Canceled || got.Error != "not wanted" {
+		t.Errorf("canceled task is %s with code %s and error %q, stopped at %v", got.Status, got.ErrorCode, got.Error, got.StoppedAt)
 	}
 	wantRun(t, f, run, shield.RunFailed)
-	wantCode(t, f.CancelPending(f.ctx, task.UUID, epoch()), shield.Conflict, "status")
-	wantCode(t, f.CancelPending(f.ctx, unknownUUID(), epoch()), shield.NotFound, "")
+	wantCode(t, f.CancelPending(f.ctx, task.UUID, "not wanted", epoch()), shield.Conflict, "status")
+	wantCode(t, f.CancelPending(f.ctx, unknownUUID(), "", epoch()), shield.NotFound, "")
 	f.addTask()
 	running, _ := f.claim(epoch())
-	wantCode(t, f.CancelPending(f.ctx, running.UUID, epoch()), shield.Conflict, "status")
+	wantCode(t, f.CancelPending(f.ctx, running.UUID, "", epoch()), shield.Conflict, "status")
 }

@@ -31,6 +31,7 @@ type createTarget struct {
 	Plugin   string `help:"Plugin that knows this kind of data system." required:""`
 	Endpoint string `help:"Its settings: JSON, @FILE, or - for standard input." required:"" placeholder:"JSON|@FILE|-"`
 	Agent    string `help:"Agent that reaches it; none: the daemon itself."`
+	MaxTasks int    `help:"How many tasks may work on it at once; 0: no limit of its own. There is never more than one backup or restore." placeholder:"N"`
 }
 
 func (c *createTarget) Run(e *env) error {
@@ -38,7 +39,7 @@ func (c *createTarget) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	return create(e, e.client.Targets(), &shield.Target{Meta: c.meta(), Plugin: c.Plugin, Endpoint: ep, Agent: c.Agent}, targetView)
+	return create(e, e.client.Targets(), &shield.Target{Meta: c.meta(), Plugin: c.Plugin, Endpoint: ep, Agent: c.Agent, MaxTasks: c.MaxTasks}, targetView)
 }
 
 type createStore struct {
@@ -46,6 +47,7 @@ type createStore struct {
 	Plugin   string `help:"Plugin that knows this kind of storage." required:""`
 	Endpoint string `help:"Its settings: JSON, @FILE, or - for standard input." required:"" placeholder:"JSON|@FILE|-"`
 	Limit    string `help:"Bytes a second that may move each way, like 20MiB; or all of the limit as JSON, @FILE, or -." placeholder:"RATE|JSON|@FILE|-"`
+	MaxTasks int    `help:"How many tasks may work with it at once; 0: no limit of its own." placeholder:"N"`
 }
 
 func (c *createStore) Run(e *env) error {
@@ -57,7 +59,7 @@ func (c *createStore) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	return create(e, e.client.Stores(), &shield.Store{Meta: c.meta(), Plugin: c.Plugin, Endpoint: ep, Limit: limit}, storeView)
+	return create(e, e.client.Stores(), &shield.Store{Meta: c.meta(), Plugin: c.Plugin, Endpoint: ep, Limit: limit, MaxTasks: c.MaxTasks}, storeView)
 }
 
 type createSchedule struct {
@@ -111,12 +113,18 @@ type createJob struct {
 	Compression     string `help:"zstd level: fastest, default, better, or none; or raw, which cannot be encrypted. Default: raw if the store wants that and the job is unencrypted, else fastest." placeholder:"LEVEL"`
 	Unencrypted     bool   `help:"Store archives in the clear."`
 	Timeout         period `help:"Time after which a task of it is ended, like 90m; 0: the daemon's default." placeholder:"TIME"`
+	IdleTimeout     period `help:"Time without a byte that moves after which a task of it is ended, like 10m; 0: the daemon's default." placeholder:"TIME"`
+	Overlap         string `help:"What becomes of a run while a backup of the job has not ended: skip it, queue one, or replace what has not ended." default:"skip" placeholder:"skip|queue|replace"`
+	Attempts        int    `help:"How often a backup is tried in all while its failures may pass; 0: the daemon's default." placeholder:"N"`
+	Backoff         period `help:"How long it waits after the first attempt, like 1m; then twice as long each time. 0: the daemon's default." placeholder:"TIME"`
+	RPO             period `help:"Objective: how old the newest good backup may be, like 26h; 0: none." name:"rpo" placeholder:"TIME"`
 }
 
 func (c *createJob) Run(e *env) error {
 	return create(e, e.client.Jobs(), &shield.Job{
 		Meta: c.meta(), Target: c.Target, Store: c.Store, Schedule: c.Schedule, Policy: c.RetentionPolicy,
 		Priority: c.Priority, Paused: c.Paused, Compression: c.Compression, Unencrypted: c.Unencrypted, Timeout: int64(c.Timeout),
+		IdleTimeout: int64(c.IdleTimeout), Overlap: c.Overlap, Attempts: c.Attempts, Backoff: int64(c.Backoff), RPO: int64(c.RPO),
 	}, jobView)
 }
 

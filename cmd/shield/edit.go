@@ -55,6 +55,22 @@ func (p patch) set(field string, v *string) patch {
 	return p
 }
 
+// setNumber adds a number that was given.
+func (p patch) setNumber(field string, v *int) patch {
+	if v != nil {
+		p[field] = *v
+	}
+	return p
+}
+
+// setPeriod adds a period that was given.
+func (p patch) setPeriod(field string, v *period) patch {
+	if v != nil {
+		p[field] = int64(*v)
+	}
+	return p
+}
+
 // setEndpoint adds an endpoint that was given.
 func (p patch) setEndpoint(e *env, v *string) error {
 	if v == nil {
@@ -72,10 +88,11 @@ type editTarget struct {
 	Plugin   *string `help:"Plugin that knows this kind of data system."`
 	Endpoint *string `help:"Its settings, whole: JSON, @FILE, or - for standard input. A secret given as ******** is kept." placeholder:"JSON|@FILE|-"`
 	Agent    *string `help:"Agent that reaches it; empty: the daemon itself."`
+	MaxTasks *int    `help:"How many tasks may work on it at once; 0: no limit of its own." placeholder:"N"`
 }
 
 func (c *editTarget) Run(e *env) error {
-	p := c.patch().set("plugin", c.Plugin).set("agent", c.Agent)
+	p := c.patch().set("plugin", c.Plugin).set("agent", c.Agent).setNumber("max_tasks", c.MaxTasks)
 	if err := p.setEndpoint(e, c.Endpoint); err != nil {
 		return err
 	}
@@ -87,10 +104,11 @@ type editStore struct {
 	Plugin   *string `help:"Plugin that knows this kind of storage."`
 	Endpoint *string `help:"Its settings, whole: JSON, @FILE, or - for standard input. A secret given as ******** is kept." placeholder:"JSON|@FILE|-"`
 	Limit    *string `help:"Bytes a second that may move each way, like 20MiB; none; or all of the limit as JSON, @FILE, or -." placeholder:"RATE|JSON|@FILE|-"`
+	MaxTasks *int    `help:"How many tasks may work with it at once; 0: no limit of its own." placeholder:"N"`
 }
 
 func (c *editStore) Run(e *env) error {
-	p := c.patch().set("plugin", c.Plugin)
+	p := c.patch().set("plugin", c.Plugin).setNumber("max_tasks", c.MaxTasks)
 	if err := p.setEndpoint(e, c.Endpoint); err != nil {
 		return err
 	}
@@ -114,10 +132,7 @@ type editSchedule struct {
 }
 
 func (c *editSchedule) Run(e *env) error {
-	p := c.patch().set("timespec", c.Timespec).set("timezone", c.Timezone).set("catch_up", c.CatchUp)
-	if c.Jitter != nil {
-		p["jitter"] = int64(*c.Jitter)
-	}
+	p := c.patch().set("timespec", c.Timespec).set("timezone", c.Timezone).set("catch_up", c.CatchUp).setPeriod("jitter", c.Jitter)
 	switch {
 	case slices.Equal(c.Blackout, []string{""}):
 		p["blackout"] = []string{}
@@ -171,22 +186,23 @@ type editJob struct {
 	Compression     *string `help:"zstd level: fastest, default, better, or none; or raw, which cannot be encrypted." placeholder:"LEVEL"`
 	Unencrypted     *bool   `help:"Store archives in the clear." negatable:""`
 	Timeout         *period `help:"Time after which a task of it is ended, like 90m; 0: the daemon's default." placeholder:"TIME"`
+	IdleTimeout     *period `help:"Time without a byte that moves after which a task of it is ended, like 10m; 0: the daemon's default." placeholder:"TIME"`
+	Overlap         *string `help:"What becomes of a run while a backup of the job has not ended: skip it, queue one, or replace what has not ended." placeholder:"skip|queue|replace"`
+	Attempts        *int    `help:"How often a backup is tried in all while its failures may pass; 0: the daemon's default." placeholder:"N"`
+	Backoff         *period `help:"How long it waits after the first attempt, like 1m; then twice as long each time. 0: the daemon's default." placeholder:"TIME"`
+	RPO             *period `help:"Objective: how old the newest good backup may be, like 26h; 0: none." name:"rpo" placeholder:"TIME"`
 }
 
 func (c *editJob) Run(e *env) error {
 	p := c.patch().set("target_uuid", c.Target).set("store_uuid", c.Store).set("schedule_uuid", c.Schedule).
-		set("retention_uuid", c.RetentionPolicy).set("compression", c.Compression)
-	if c.Priority != nil {
-		p["priority"] = *c.Priority
-	}
+		set("retention_uuid", c.RetentionPolicy).set("compression", c.Compression).set("overlap", c.Overlap).
+		setNumber("priority", c.Priority).setNumber("attempts", c.Attempts).
+		setPeriod("timeout", c.Timeout).setPeriod("idle_timeout", c.IdleTimeout).setPeriod("backoff", c.Backoff).setPeriod("rpo", c.RPO)
 	if c.Paused != nil {
 		p["paused"] = *c.Paused
 	}
 	if c.Unencrypted != nil {
 		p["unencrypted"] = *c.Unencrypted
-	}
-	if c.Timeout != nil {
-		p["timeout"] = int64(*c.Timeout)
 	}
 	return edit(e, e.client.Jobs(), c.Ref, p, jobView)
 }

@@ -170,12 +170,15 @@ func (c *listTasks) Run(e *env) error {
 
 type listRuns struct {
 	Job    string   `help:"Only those of a job."`
-	Status []string `help:"Only those of a status: due, started, succeeded, failed, missed, skipped. Can be repeated." placeholder:"STATUS"`
+	Status []string `help:"Only those of a status: due, started, succeeded, failed, missed, skipped. Can be repeated." aliases:"state" placeholder:"STATUS"`
+	After  string   `help:"Only those due at or after a time, like 20260131 or 2026-01-31T04:00:00Z." placeholder:"TIME"`
+	Before string   `help:"Only those due before a time." placeholder:"TIME"`
 	Limit  int      `help:"At most so many, the newest." default:"50"`
 }
 
 func (c *listRuns) Run(e *env) error {
 	q := with(url.Values{"limit": {strconv.Itoa(c.Limit)}, "status": c.Status}, "job", c.Job)
+	q = with(with(q, "after", c.After), "before", c.Before)
 	runs, err := e.client.Runs().List(e.ctx, q)
 	if err != nil {
 		return err
@@ -304,7 +307,13 @@ func (c *statusCmd) Run(e *env) error {
 		fmt.Fprintln(e.out, "MODE DEV: EVERY SCHEDULE MEANS EVERY MINUTE")
 	}
 	fmt.Fprintf(e.out, "%s, %s, %s, %s\n", count(s.Targets, "target"), count(s.Stores, "store"), count(s.Jobs, "job"), count(s.Archives, "valid archive"))
+	if len(s.Breached) > 0 {
+		fmt.Fprintf(e.out, "OBJECTIVE MISSED by %s\n", count(len(s.Breached), "job"))
+	}
 	fmt.Fprintf(e.out, "%s running, %d pending, %d failed in the last 24 hours\n", count(len(s.Running), "task"), s.Pending, s.Failures)
+	for _, j := range s.Breached {
+		fmt.Fprintf(e.out, "  job %s misses its objective of %s: %s\n", plain(j.Name), keep(j.RPO), lastSuccess(j))
+	}
 	for _, t := range append(s.Running, s.Failed...) {
 		fmt.Fprintf(e.out, "  %s  %s  %-7s %-10s %s %s\n", moment(t.RequestedAt), t.UUID, t.Status, t.Op, plain(t.JobName), plain(t.Error))
 	}

@@ -43,7 +43,9 @@ var targetView = view[shield.Target]{
 	uuid: metaUUID(func(t *shield.Target) *shield.Meta {
 		return &t.Meta
 	}),
-	more: func(t *shield.Target) [][2]string { return [][2]string{{"endpoint", endpointText(t.Endpoint)}} },
+	more: func(t *shield.Target) [][2]string {
+		return [][2]string{{"endpoint", endpointText(t.Endpoint)}, {"max tasks", maxTasks(t.MaxTasks)}}
+	},
 }
 
 var storeView = view[shield.Store]{
@@ -51,7 +53,7 @@ var storeView = view[shield.Store]{
 	row:  func(s *shield.Store) []string { return []string{s.Name, s.Plugin, s.Summary} },
 	uuid: metaUUID(func(s *shield.Store) *shield.Meta { return &s.Meta }),
 	more: func(s *shield.Store) [][2]string {
-		return [][2]string{{"endpoint", endpointText(s.Endpoint)}, {"limit", limitText(&s.Limit)}}
+		return [][2]string{{"endpoint", endpointText(s.Endpoint)}, {"limit", limitText(&s.Limit)}, {"max tasks", maxTasks(s.MaxTasks)}}
 	},
 }
 
@@ -98,25 +100,6 @@ func keepRules(p *shield.Policy) string {
 	return strings.Join(rules, ", ")
 }
 
-var jobView = view[shield.Job]{
-	kind: "job", columns: []string{"name", "target", "store", "schedule", "retention policy", "priority", "paused", "summary"},
-	row: func(j *shield.Job) []string {
-		return []string{j.Name, j.TargetName, j.StoreName, j.ScheduleName, j.PolicyName, strconv.Itoa(j.Priority), yes(j.Paused), j.Summary}
-	},
-	uuid: metaUUID(func(j *shield.Job) *shield.Meta { return &j.Meta }),
-	more: func(j *shield.Job) [][2]string {
-		return [][2]string{{"compression", cmp.Or(j.Compression, defaultCompression(j))}, {"encrypted", yes(!j.Unencrypted)}, {"timeout", timeout(j.Timeout)}}
-	},
-}
-
-// defaultCompression is what a job has that names none.
-func defaultCompression(j *shield.Job) string {
-	if j.Unencrypted {
-		return "raw if the store wants that, else fastest"
-	}
-	return "fastest"
-}
-
 var archiveView = view[shield.Archive]{
 	kind: "archive", columns: []string{"uuid", "target", "store", "taken at", "expires at", "raw", "stored", "status", "notes"},
 	row: func(a *shield.Archive) []string {
@@ -142,7 +125,10 @@ var taskView = view[shield.Task]{
 	more: func(t *shield.Task) [][2]string {
 		lines := [][2]string{
 			{"owner", t.Owner}, {"archive", dash(t.Archive)}, {"key", dash(t.Key)}, {"started at", moment(t.StartedAt)},
-			{"stopped at", moment(t.StoppedAt)}, {"not before", moment(t.NotBefore)}, {"attempts", strconv.Itoa(t.Attempts)}, {"error", dash(t.Error)},
+			{"stopped at", moment(t.StoppedAt)}, {"not before", moment(t.NotBefore)}, {"attempts", attempts(t)}, {"error", dash(t.Error)},
+		}
+		if t.Status == shield.TaskPending && t.Attempts > 0 {
+			lines = append(lines, [2]string{"next attempt", "at " + moment(t.NotBefore)})
 		}
 		return append(lines, findingsLines(t.Findings)...)
 	},
@@ -290,6 +276,21 @@ func jitter(seconds int64) string {
 		return "none"
 	}
 	return "below " + keep(seconds)
+}
+
+func maxTasks(n int) string {
+	if n == 0 {
+		return "no limit of its own"
+	}
+	return strconv.Itoa(n)
+}
+
+// attempts tells how often a task was tried, and how often it is in all.
+func attempts(t *shield.Task) string {
+	if t.MaxAttempts > 1 {
+		return fmt.Sprintf("%d of %d", t.Attempts, t.MaxAttempts)
+	}
+	return strconv.Itoa(t.Attempts)
 }
 
 func timeout(seconds int64) string {

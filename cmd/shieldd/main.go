@@ -35,8 +35,11 @@ type flags struct {
 	Mode        string           `help:"DEV makes every schedule mean every minute, to try things out." env:"SHIELD_MODE" enum:",DEV,dev" default:"" placeholder:"DEV"`
 	Recipient   []string         `help:"Further age public key that archives are sealed to. Can be repeated." env:"SHIELD_RECIPIENT" placeholder:"age1..."`
 	Limit       int              `help:"Tasks that run at once." env:"SHIELD_LIMIT" default:"4"`
+	AgentLimit  int              `help:"Tasks of one agent that run at once; 0: no limit of its own." env:"SHIELD_AGENT_LIMIT" default:"0"`
+	Attempts    int              `help:"How often a scheduled backup is tried in all whose job does not say." env:"SHIELD_ATTEMPTS" default:"3"`
+	Backoff     time.Duration    `help:"How long a task waits after its first attempt; then twice as long each time, up to 1h." env:"SHIELD_BACKOFF" default:"1m"`
 	Timeout     time.Duration    `help:"Deadline of tasks whose job names none." env:"SHIELD_TIMEOUT" default:"24h"`
-	IdleTimeout time.Duration    `help:"End a task in which no byte has moved for so long." env:"SHIELD_IDLE_TIMEOUT" default:"30m"`
+	IdleTimeout time.Duration    `help:"End a task in which no byte has moved for so long and whose job names no such time." env:"SHIELD_IDLE_TIMEOUT" default:"30m"`
 	Grace       time.Duration    `help:"How long plugins may take to end when told to." env:"SHIELD_GRACE" default:"30s"`
 	StopTimeout time.Duration    `help:"How long running tasks may go on when the daemon is told to stop." env:"SHIELD_STOP_TIMEOUT" default:"30s"`
 	LogFormat   string           `help:"Format of the log on standard error: text or json." env:"SHIELD_LOG_FORMAT" enum:"text,json" default:"text"`
@@ -97,7 +100,7 @@ func serve(ctx context.Context, f *flags) error {
 	d, err := daemon.Open(ctx, daemon.Config{
 		Data: f.Data, Listen: f.Listen, Insecure: f.Insecure, Sandbox: f.sandboxing(), Cache: f.Cache, CompileApart: true, PluginDirs: f.PluginDir, Native: native,
 		Timezone: f.Timezone, Dev: f.Mode != "", Recipients: f.Recipient,
-		Limit: f.Limit, Timeout: f.Timeout, IdleTimeout: f.IdleTimeout, Grace: f.Grace,
+		Limit: f.Limit, AgentLimit: f.AgentLimit, Attempts: f.Attempts, Backoff: f.Backoff, Timeout: f.Timeout, IdleTimeout: f.IdleTimeout, Grace: f.Grace,
 		Release: version.String(), Log: logger(f),
 	})
 	if err != nil {
