@@ -12,7 +12,7 @@ ARGS ?=
 RACE = $(GO) test -race -timeout 40m $$($(GO) list ./... | grep -v /plugins-wasm/) && \
 	$(GO) test -race -timeout 40m -p 1 ./plugins-wasm/...
 
-.PHONY: all help shield plugin plugins test tests race coverage report lint vuln generate quickstart bench fixme fixmes deps clean
+.PHONY: all help shield plugin plugins test tests race simulation coverage report lint vuln generate quickstart bench fixme fixmes deps clean
 
 all: tests shield ## Run the tests and build every binary (default)
 
@@ -38,6 +38,11 @@ test tests: deps plugins lint ## Install what the tests need, build the plugins,
 
 race: plugins ## Run the tests with the race detector, without set-up
 	$(RACE)
+
+SEEDS ?= 3000
+FIRST ?= 1
+simulation: ## Let schedulers live through faults of every kind: make simulation [SEEDS=3000] [FIRST=1]
+	$(GO) test -timeout 2h ./scheduler -run TestSimulation -simulation.seeds $(SEEDS) -simulation.first $(FIRST)
 
 coverage: plugins ## Run the tests and print the coverage of each package
 	$(GO) test -timeout 20m -cover ./...

@@ -115,7 +115,10 @@ type ArchiveService interface {
 	Archive(ctx context.Context, uuid string) (*Archive, error)
 	Archives(ctx context.Context, f Filter) ([]*Archive, error)
 	// UpdateArchive writes notes, status, purge reason, expiry, whether it is
-	// held, its review, and its acknowledgement, which is never taken back.
+	// held, its review, and its acknowledgement, which is never taken back. It
+	// returns Conflict for what follows from a read that is out of date: to
+	// give up an archive that is held, to take back that one was given up, and
+	// to hold or release it with another review.
 	UpdateArchive(ctx context.Context, a *Archive) error
 	// ExpiredArchives returns at most limit valid archives whose expiry, or
 	// whose review if there is one, is at or before now, without those that
@@ -166,7 +169,9 @@ type RunService interface {
 	// StartRun makes the task of a due run and links it, in one transaction.
 	// A reason that the run has is kept.
 	StartRun(ctx context.Context, r *Run, t *Task) error
-	// EndRun sets the outcome and reason of a run that has not ended.
+	// EndRun sets the outcome and reason of a run that is due and is not to
+	// be started. It returns Conflict if the run was started, which ends with
+	// its task, or has ended.
 	EndRun(ctx context.Context, uuid string, s RunStatus, reason string) error
 	// WithdrawRun forgets a due run that its schedule, since changed, no
 	// longer expects. It returns Conflict if the run was started or has ended.

@@ -289,6 +289,8 @@ type Outcome struct {
 	RetryAt      time.Time
 	RetryArchive string
 	RetryKey     string
+	// Then are tasks to be queued with this end: the purges of what it left.
+	Then []*Task
 }
 
 // A TaskResult is what a runner learned.

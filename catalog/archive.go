@@ -200,12 +200,34 @@ func checkArchiveUpdate(old, a *shield.Archive) error {
 	if a.Suspicion == "" && old.Suspicion == "" && !a.AcknowledgedAt.IsZero() {
 		return shield.FieldErrorf("acknowledged_at", "is set for archive %s, which is not suspicious", a.UUID)
 	}
+	if err := checkArchiveFresh(old, a); err != nil {
+		return err
+	}
 	return shield.FirstError(
 		shield.ValidateText("acknowledged_by", a.AcknowledgedBy),
 		shield.ValidateText("acknowledged_note", a.AcknowledgedNote),
 		shield.ValidateText("notes", a.Notes),
 		shield.ValidateText("purge_reason", a.PurgeReason),
 	)
+}
+
+// checkArchiveFresh refuses what was made of an archive as it no longer is. To
+// hold or to release one is an update of its own, and so is to give one up: one
+// that seems to do both would take back what somebody else did meanwhile.
+func checkArchiveFresh(old, a *shield.Archive) error {
+	going := func(s shield.ArchiveStatus) bool { return s == shield.ArchiveExpired || s == shield.ArchivePurging }
+	changed := func(field, now string) error {
+		return &shield.Error{Code: shield.Conflict, Field: field, Message: fmt.Sprintf("of archive %s was changed meanwhile: it is %s", a.UUID, now)}
+	}
+	switch {
+	case going(old.Status) && (a.Status == shield.ArchiveValid || a.Status == shield.ArchiveInvalid):
+		return changed("status", string(old.Status))
+	case old.Held && going(a.Status) && !going(old.Status):
+		return changed("held", "held")
+	case old.Held != a.Held && !whole(a.ReviewAt).Equal(old.ReviewAt):
+		return changed("review_at", old.ReviewAt.UTC().Format(time.RFC3339))
+	}
+	return nil
 }
 
 func recordPurge(ctx context.Context, tx bun.Tx, a *shield.Archive, at time.Time) error {

@@ -16,7 +16,8 @@ import (
 // outcome with RetryAt makes the task pending again, keeps its error, and
 // ends nothing. An empty log keeps what is stored.
 //
-// A purge that is done and names no archive has purged the task's own.
+// A purge that is done and names no archive has purged the task's own. What
+// the tasks of Then name by UUID must exist.
 func (db *DB) FinishTask(ctx context.Context, uuid string, l shield.Lease, o shield.Outcome) error {
 	if o.StoppedAt.IsZero() {
 		o.StoppedAt = time.Now()
@@ -29,6 +30,11 @@ func (db *DB) FinishTask(ctx context.Context, uuid string, l shield.Lease, o shi
 		}
 		if err := checkOutcome(t, o); err != nil {
 			return err
+		}
+		for _, then := range o.Then {
+			if _, err := createTask(ctx, tx, *then); err != nil {
+				return err
+			}
 		}
 		if !o.RetryAt.IsZero() {
 			return retryTask(ctx, tx, t, o)

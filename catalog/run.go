@@ -130,8 +130,8 @@ func ended(r *shield.Run) error {
 	return &shield.Error{Code: shield.Conflict, Field: "status", Message: fmt.Sprintf("run %s is %s already", r.UUID, r.Status)}
 }
 
-// EndRun implements shield.RunService. It returns Conflict if the run has
-// ended. It records no event: only the scheduler knows what is worth one.
+// EndRun implements shield.RunService. It records no event: only the scheduler
+// knows what is worth one.
 func (db *DB) EndRun(ctx context.Context, uuid string, s shield.RunStatus, reason string) error {
 	return db.write(ctx, "catalog.EndRun", func(ctx context.Context, tx bun.Tx) error {
 		switch s {
@@ -146,7 +146,7 @@ func (db *DB) EndRun(ctx context.Context, uuid string, s shield.RunStatus, reaso
 		if err != nil {
 			return err
 		}
-		if r.Status.Final() {
+		if r.Status != shield.RunDue {
 			return ended(r)
 		}
 		r.Status, r.Reason = s, clean(reason)

@@ -4,7 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
-	"io/fs"
+	iofs "io/fs"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -17,6 +17,8 @@ import (
 
 	"github.com/shieldhq/shield"
 	"github.com/shieldhq/shield/daemon"
+	"github.com/shieldhq/shield/plugin"
+	"github.com/shieldhq/shield/plugins-wasm/fs/fs"
 	"github.com/shieldhq/shield/server"
 )
 
@@ -31,10 +33,16 @@ func TestMain(m *testing.M) {
 func beDaemon(data string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
+	here := point(os.Getenv("SHIELD_TEST_KILL"))
+	var plugins map[string]plugin.Opener
+	if here != "" {
+		plugins = map[string]plugin.Opener{"fs": mortal{fs.Plugin(), here}}
+	}
 	d, err := daemon.Open(ctx, daemon.Config{
 		Data: data, Listen: "127.0.0.1:0", PluginDirs: strings.Fields(os.Getenv("SHIELD_TEST_PLUGINS")),
 		Sandbox: map[string]daemon.Sandboxing{"": daemon.SandboxNever, "1": daemon.SandboxAlways}[os.Getenv("SHIELD_TEST_SANDBOX")],
-		Grace:   5 * time.Second, Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
+		Grace:   5 * time.Second, Log: slog.New(mortalLog{slog.NewTextHandler(os.Stderr, nil), here}),
+		Plugins: plugins,
 	})
 	if err != nil {
 		fmt.Println(err)
@@ -54,6 +62,7 @@ type system struct {
 	dir     string
 	process *exec.Cmd
 	sandbox bool
+	point   string // at which the daemon dies
 	// program is a shieldd to start instead of this binary, in which the race
 	// detector makes compiling a module very slow.
 	program string
@@ -100,7 +109,7 @@ esac
 func (s *system) start() {
 	s.t.Helper()
 	s.process = exec.Command(os.Args[0])
-	s.process.Env = append(os.Environ(), "SHIELD_TEST_DAEMON="+s.path("data"), "SHIELD_TEST_PLUGINS="+s.path("plugins"))
+	s.process.Env = append(os.Environ(), "SHIELD_TEST_DAEMON="+s.path("data"), "SHIELD_TEST_PLUGINS="+s.path("plugins"), "SHIELD_TEST_KILL="+s.point)
 	if s.sandbox {
 		s.process.Env = append(s.process.Env, "SHIELD_TEST_SANDBOX=1")
 	}
@@ -222,7 +231,7 @@ func (s *system) archives() []*shield.Archive {
 func (s *system) files(parts ...string) []string {
 	s.t.Helper()
 	var names []string
-	err := filepath.WalkDir(s.path(parts...), func(path string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(s.path(parts...), func(path string, d iofs.DirEntry, err error) error {
 		if err == nil && !d.IsDir() {
 			names = append(names, path)
 		}

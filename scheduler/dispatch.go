@@ -49,7 +49,7 @@ func (s *Scheduler) claimAll(ctx context.Context, room chan struct{}) {
 func (s *Scheduler) claim(ctx context.Context, leave func()) error {
 	s.claiming.Lock()
 	defer s.claiming.Unlock()
-	now := time.Now()
+	now := s.now()
 	t, err := s.catalog.ClaimTask(ctx, shield.Lease{
 		Owner: s.opts.Owner, Expires: now.Add(s.opts.Lease), Timeout: s.opts.Timeout,
 		Limit: s.opts.Limit, AgentLimit: s.opts.AgentLimit,
@@ -120,16 +120,24 @@ func (s *Scheduler) leaseOf(t *shield.Task, expires time.Time) shield.Lease {
 }
 
 // heartbeat renews the lease and keeps the log until ctx is done. A lost
-// lease cancels the task: another scheduler may have given up on it.
+// lease cancels the task: another scheduler may have given up on it. So does
+// one that could not be renewed in its time, if there can be another.
 func (s *Scheduler) heartbeat(ctx context.Context, t *shield.Task, l *live) {
 	tick := time.NewTicker(s.opts.Lease / 3)
 	defer tick.Stop()
+	lapse := time.AfterFunc(s.opts.Lease, func() {
+		if !s.opts.Exclusive {
+			l.cancel(shield.Errorf(shield.Interrupted, "", "the lease could not be renewed for %s", s.opts.Lease))
+		}
+	})
+	defer lapse.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case now := <-tick.C:
-			err := s.catalog.RenewTask(ctx, t.UUID, s.leaseOf(t, now.Add(s.opts.Lease)), l.lines.text())
+		case <-tick.C:
+			began := time.Now()
+			err := s.catalog.RenewTask(ctx, t.UUID, s.leaseOf(t, s.now().Add(s.opts.Lease)), l.lines.text())
 			if errors.Is(err, shield.Conflict) {
 				l.cancel(shield.Errorf(shield.Interrupted, "", "the lease was lost: %v", err))
 				return
@@ -137,23 +145,23 @@ func (s *Scheduler) heartbeat(ctx context.Context, t *shield.Task, l *live) {
 			if err != nil && ctx.Err() == nil {
 				s.log.Error("the lease of a task was not renewed", "task", t.UUID, "err", err)
 			}
+			if err == nil {
+				lapse.Reset(s.opts.Lease - time.Since(began))
+			}
 		}
 	}
 }
 
-// finish writes how a task ended. When that fails for good, a backup's blob
-// is an orphan and is purged.
+// finish writes how a task ended.
 func (s *Scheduler) finish(t *shield.Task, l *live, result shield.TaskResult, err error) {
-	o := s.outcome(t, l, result, err, time.Now())
-	ctx := context.Background()
+	o := s.outcome(t, l, result, err, s.now())
 	for _, key := range result.Leftovers {
-		s.queueLeftover(ctx, t, key)
+		o.Then = append(o.Then, leftover(t, key, s.now()))
 	}
+	ctx := context.Background()
 	if werr := s.write(ctx, t, o); werr != nil {
 		s.log.Error("the outcome of a task was not written", "task", t.UUID, "status", o.Status, "err", werr)
-		if o.Archive != nil {
-			s.queueLeftover(ctx, t, o.Archive.Key)
-		}
+		s.disown(ctx, t, o)
 		return
 	}
 	if !o.RetryAt.IsZero() {
@@ -184,10 +192,23 @@ func (s *Scheduler) write(ctx context.Context, t *shield.Task, o shield.Outcome)
 	}
 }
 
-func (s *Scheduler) queueLeftover(ctx context.Context, t *shield.Task, key string) {
-	if err := s.catalog.CreateTask(ctx, leftover(t, key, time.Now())); err != nil {
-		s.log.Error("a purge was not queued", "store", t.StoreName, "key", key, "err", err)
+// disown queues the purge of what a task has left whose outcome was not
+// written: its lease was lost. Where the catalog has the outcome after all, or
+// does not answer, it does nothing: in the latter case the lease will lapse,
+// and endLapsed purges.
+func (s *Scheduler) disown(ctx context.Context, t *shield.Task, o shield.Outcome) {
+	now, err := s.catalog.Task(ctx, t.UUID)
+	if err != nil || now.Status == shield.TaskRunning && now.LeaseEpoch == t.LeaseEpoch || now.Status == shield.TaskDone {
 		return
+	}
+	purges := o.Then
+	if o.Archive != nil {
+		purges = append(purges, leftover(t, o.Archive.Key, s.now()))
+	}
+	for _, p := range purges {
+		if err := s.catalog.CreateTask(ctx, p); err != nil {
+			s.log.Error("a purge was not queued", "store", p.StoreName, "key", p.Key, "err", err)
+		}
 	}
 	signal(s.wake)
 }
@@ -272,12 +293,8 @@ func (s *Scheduler) endLapsed(ctx context.Context, t *shield.Task, now time.Time
 		l.Log(shield.SourceShield, text)
 	}
 	o.Log = l.lines.text()
-	// The purge is queued first: should the process die between the two, the
-	// task is still found as lapsed.
 	if t.Op == shield.OpBackup {
-		if err := s.catalog.CreateTask(ctx, leftover(t, t.Key, now)); err != nil {
-			return err
-		}
+		o.Then = []*shield.Task{leftover(t, t.Key, now)}
 	}
 	s.log.Warn("task interrupted", "task", t.UUID, "op", t.Op, "job", t.JobName)
 	if err := s.catalog.FinishTask(ctx, t.UUID, s.leaseOf(t, time.Time{}), o); err != nil {
@@ -291,5 +308,5 @@ func (s *Scheduler) endLapsed(ctx context.Context, t *shield.Task, now time.Time
 
 // wakeAt has the dispatcher look for tasks at a time.
 func (s *Scheduler) wakeAt(at time.Time) {
-	time.AfterFunc(time.Until(at), func() { signal(s.wake) })
+	time.AfterFunc(at.Sub(s.now()), func() { signal(s.wake) })
 }

@@ -46,14 +46,18 @@ func (s *Scheduler) expireSome(ctx context.Context, now time.Time) (int, error) 
 		}
 		if kept {
 			a.ReviewAt = now.Add(reviewAfter)
-			if err := s.catalog.UpdateArchive(ctx, a); err != nil {
-				return 0, err
-			}
-			continue
+		} else {
+			a.Status = shield.ArchiveExpired
 		}
-		a.Status = shield.ArchiveExpired
-		if err := s.catalog.UpdateArchive(ctx, a); err != nil {
+		err = s.catalog.UpdateArchive(ctx, a)
+		if errors.Is(err, shield.Conflict) {
+			continue // somebody has just changed it: the next sweep looks again
+		}
+		if err != nil {
 			return 0, err
+		}
+		if kept {
+			continue
 		}
 		if err := s.purge(ctx, a, "expired "+a.ExpiresAt.UTC().Format(time.RFC3339)); err != nil {
 			return 0, err

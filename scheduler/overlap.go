@@ -46,7 +46,7 @@ func (s *Scheduler) startOverlapping(ctx context.Context, j *shield.Job, r *shie
 	}
 	t, err := s.taskFor(ctx, shield.Request{Op: shield.OpBackup, Job: j.UUID})
 	if err != nil {
-		return s.catalog.EndRun(ctx, r.UUID, shield.RunFailed, err.Error())
+		return s.endRun(ctx, r, shield.RunFailed, err.Error())
 	}
 	if t.MaxAttempts == 0 {
 		t.MaxAttempts = s.opts.Attempts

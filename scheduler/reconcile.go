@@ -50,7 +50,7 @@ func (s *Scheduler) reconcile(ctx context.Context, t, sealed *shield.Task, l *li
 		return r, shield.Errorf(shield.Internal, "reconcile", "the runner has not said what it found")
 	}
 	sealed.Inventory = t.Inventory
-	j := &strays{scheduler: s, task: sealed, log: l, now: time.Now(), found: r.Findings.Reconciliation}
+	j := &strays{scheduler: s, task: sealed, log: l, now: s.now(), found: r.Findings.Reconciliation}
 	if r.Missing, err = j.stillMissing(ctx, r.Missing); err == nil {
 		err = j.judge(ctx, r.Strays)
 	}

@@ -18,7 +18,7 @@ func (s *Scheduler) taskFor(ctx context.Context, r shield.Request) (*shield.Task
 	}
 	t := &shield.Task{
 		UUID: uuid.NewString(), Owner: r.Owner, Op: r.Op, Status: shield.TaskPending,
-		Priority: shield.DefaultPriority, RequestedAt: time.Now().UTC(),
+		Priority: shield.DefaultPriority, RequestedAt: s.now().UTC(),
 	}
 	var err error
 	switch r.Op {

@@ -32,7 +32,7 @@ func (s *Scheduler) keepTime(ctx context.Context) {
 	defer tick.Stop()
 	var planned, swept, due time.Time
 	for {
-		now := time.Now()
+		now := s.now()
 		if now.Sub(planned) >= replanEvery || now.Before(planned) {
 			s.report(ctx, "planning", s.plan(ctx, now))
 			planned, due = now, now
@@ -101,46 +101,60 @@ func (s *Scheduler) plan(ctx context.Context, now time.Time) error {
 		}
 		delete(due, j.UUID)
 	}
-	for _, r := range due {
-		if err := s.catalog.EndRun(ctx, r.UUID, shield.RunSkipped, "the job was deleted"); err != nil {
-			return err
+	for _, runs := range due {
+		for _, r := range runs {
+			if err := s.endRun(ctx, r, shield.RunSkipped, "the job was deleted"); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-func (s *Scheduler) dueRuns(ctx context.Context) (map[string]*shield.Run, error) {
+// dueRuns returns those that are recorded and not started, by job. A job has
+// one, and more where a process died between two steps.
+func (s *Scheduler) dueRuns(ctx context.Context) (map[string][]*shield.Run, error) {
 	runs, err := s.catalog.Runs(ctx, shield.Filter{Statuses: []string{string(shield.RunDue)}})
 	if err != nil {
 		return nil, err
 	}
-	due := make(map[string]*shield.Run, len(runs))
+	due := make(map[string][]*shield.Run, len(runs))
 	for _, r := range runs {
-		due[r.Job] = r
+		due[r.Job] = append(due[r.Job], r)
 	}
 	return due, nil
 }
 
-// planJob compares the run that is recorded with the one that the schedule
-// wants.
-func (s *Scheduler) planJob(ctx context.Context, j *shield.Job, r *shield.Run, now time.Time) error {
-	if r != nil && !r.DueAt.After(now) {
-		return nil // overdue: startDue takes it, then plans the next
+// planJob compares the runs that are recorded with the one that the schedule
+// wants, which is recorded before others are withdrawn: a job without any
+// would not be missed if the process died now.
+func (s *Scheduler) planJob(ctx context.Context, j *shield.Job, due []*shield.Run, now time.Time) error {
+	for _, r := range due {
+		if !r.DueAt.After(now) {
+			return nil // overdue: startDue takes it, then plans the next
+		}
 	}
 	sch, err := s.scheduleOf(ctx, j)
 	if err != nil {
 		return err
 	}
 	next := sch.Next(now, j.UUID)
-	if r != nil && r.DueAt.Equal(next) {
+	if len(due) == 1 && due[0].DueAt.Equal(next) {
 		return nil
 	}
-	if r != nil {
-		if err := s.catalog.WithdrawRun(ctx, r.UUID); err != nil {
-			return err
+	if next, err = s.record(ctx, j, sch, now); err != nil {
+		return err
+	}
+	for _, r := range due {
+		if r.DueAt.Equal(next) {
+			continue
+		}
+		err := s.catalog.WithdrawRun(ctx, r.UUID)
+		if err != nil && !errors.Is(err, shield.Conflict) && !errors.Is(err, shield.NotFound) {
+			return err // another scheduler was not quicker
 		}
 	}
-	return s.record(ctx, j, next)
+	return nil
 }
 
 // A readied schedule is that of the catalog, as it was in a version.
@@ -170,18 +184,46 @@ func (s *Scheduler) scheduleOf(ctx context.Context, j *shield.Job) (*timespec.Sc
 	return made, nil
 }
 
-// record writes a due run, if there is one: a schedule can be over. One that
-// is recorded already, by another scheduler or before a change was taken
-// back, is left as it is.
-func (s *Scheduler) record(ctx context.Context, j *shield.Job, due time.Time) error {
+// record writes the next run of a job, if there is one: a schedule can be
+// over. It returns when that is due, also if it was recorded already.
+func (s *Scheduler) record(ctx context.Context, j *shield.Job, sch *timespec.Schedule, now time.Time) (time.Time, error) {
+	next := sch.Next(now, j.UUID)
+	err := s.recordDue(ctx, j, next)
+	if !errors.Is(err, shield.Conflict) {
+		return next, err
+	}
+	next, err = s.afterRecorded(ctx, j, sch, next)
+	if err == nil {
+		err = s.recordDue(ctx, j, next)
+	}
+	if errors.Is(err, shield.Conflict) {
+		err = nil // it is due, or another scheduler was quicker
+	}
+	return next, err
+}
+
+func (s *Scheduler) recordDue(ctx context.Context, j *shield.Job, due time.Time) error {
 	if due.IsZero() {
 		return nil
 	}
-	err := s.catalog.RecordRun(ctx, &shield.Run{Job: j.UUID, DueAt: due, Status: shield.RunDue})
-	if errors.Is(err, shield.Conflict) {
-		return nil
+	return s.catalog.RecordRun(ctx, &shield.Run{Job: j.UUID, DueAt: due, Status: shield.RunDue})
+}
+
+// afterRecorded returns the first time of a schedule, from next on, whose run
+// is not over: a clock that was set back comes by times whose runs are.
+func (s *Scheduler) afterRecorded(ctx context.Context, j *shield.Job, sch *timespec.Schedule, next time.Time) (time.Time, error) {
+	runs, err := s.catalog.Runs(ctx, shield.Filter{Job: j.UUID, After: next})
+	if err != nil {
+		return time.Time{}, err
 	}
-	return err
+	over := map[int64]bool{}
+	for _, r := range runs {
+		over[r.DueAt.UnixMilli()] = r.Status != shield.RunDue
+	}
+	for !next.IsZero() && over[next.UnixMilli()] {
+		next = sch.Next(next, j.UUID)
+	}
+	return next, nil
 }
 
 // startDue starts the runs whose time has come. After downtime each job has
@@ -211,7 +253,7 @@ func (s *Scheduler) startDue(ctx context.Context, now time.Time) (time.Time, err
 func (s *Scheduler) startRun(ctx context.Context, r *shield.Run, now time.Time) error {
 	j, err := s.catalog.Job(ctx, r.Job)
 	if errors.Is(err, shield.NotFound) {
-		return s.catalog.EndRun(ctx, r.UUID, shield.RunSkipped, "the job was deleted")
+		return s.endRun(ctx, r, shield.RunSkipped, "the job was deleted")
 	}
 	if err != nil {
 		return err
@@ -220,18 +262,20 @@ func (s *Scheduler) startRun(ctx context.Context, r *shield.Run, now time.Time) 
 	if err != nil {
 		return err
 	}
-	if err := s.startOrSkip(ctx, j, r, sch, now); err != nil {
-		return err
-	}
+	// This run stays due until all other times up to the next are recorded,
+	// so that none is forgotten if the process dies on the way.
 	if err := s.recordMissed(ctx, j, sch, r.DueAt, now); err != nil {
 		return err
 	}
-	return s.record(ctx, j, sch.Next(now, j.UUID))
+	if _, err := s.record(ctx, j, sch, now); err != nil {
+		return err
+	}
+	return s.startOrSkip(ctx, j, r, sch, now)
 }
 
 func (s *Scheduler) startOrSkip(ctx context.Context, j *shield.Job, r *shield.Run, sch *timespec.Schedule, now time.Time) error {
 	if j.Paused {
-		return s.catalog.EndRun(ctx, r.UUID, shield.RunSkipped, "the job is paused")
+		return s.endRun(ctx, r, shield.RunSkipped, "the job is paused")
 	}
 	// A run that is caught up must not start in a window either.
 	for _, at := range []time.Time{r.DueAt, now} {
@@ -245,9 +289,22 @@ func (s *Scheduler) startOrSkip(ctx context.Context, j *shield.Job, r *shield.Ru
 	return s.startOverlapping(ctx, j, r)
 }
 
+// endRun ends a run that is not started, unless another scheduler was quicker.
+func (s *Scheduler) endRun(ctx context.Context, r *shield.Run, status shield.RunStatus, reason string) error {
+	err := s.catalog.EndRun(ctx, r.UUID, status, reason)
+	if errors.Is(err, shield.Conflict) {
+		return nil
+	}
+	return err
+}
+
 // pass ends a run that is not started, and records the event.
 func (s *Scheduler) pass(ctx context.Context, j *shield.Job, r *shield.Run, status shield.RunStatus, reason string) error {
-	if err := s.catalog.EndRun(ctx, r.UUID, status, reason); err != nil {
+	err := s.catalog.EndRun(ctx, r.UUID, status, reason)
+	if errors.Is(err, shield.Conflict) {
+		return nil // another scheduler was quicker, and records it
+	}
+	if err != nil {
 		return err
 	}
 	passed := *r
@@ -262,7 +319,7 @@ func (s *Scheduler) tell(ctx context.Context, j *shield.Job, r *shield.Run) erro
 		kind = shield.EventRunSkipped
 	}
 	return s.catalog.RecordEvent(ctx, &shield.Event{
-		At: time.Now().UTC(), Kind: kind, Subject: j.UUID,
+		At: s.now().UTC(), Kind: kind, Subject: j.UUID,
 		Message: fmt.Sprintf("run of job %s due at %s was %s: %s", j.Name, r.DueAt.UTC().Format(time.RFC3339), r.Status, r.Reason),
 	})
 }

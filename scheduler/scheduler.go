@@ -63,6 +63,7 @@ type Scheduler struct {
 	opts    Options
 	log     *slog.Logger
 
+	now       func() time.Time   // the clock of the wall, which can be set
 	schedules map[string]readied // by UUID; for keepTime alone
 
 	wake   chan struct{} // something may be claimable
@@ -73,8 +74,8 @@ type Scheduler struct {
 	// claiming is held from a claim until the task is live, so that one that
 	// is canceled meanwhile is found.
 	claiming sync.Mutex
-	// purging is held while a purge is submitted.
-	purging sync.Mutex
+	// purging has room for one: who submits a purge.
+	purging chan struct{}
 
 	mu      sync.Mutex
 	started bool
@@ -90,10 +91,11 @@ var _ shield.Scheduler = (*Scheduler)(nil)
 // New returns a scheduler over a catalog that gives tasks to a runner.
 func New(catalog shield.Catalog, runner shield.Runner, opts *Options) *Scheduler {
 	s := &Scheduler{
-		catalog: catalog, runner: runner,
+		catalog: catalog, runner: runner, now: wallClock,
 		schedules: map[string]readied{},
 		wake:      make(chan struct{}, 1), replan: make(chan struct{}, 1),
-		live: map[string]*live{}, begun: make(chan struct{}),
+		purging: make(chan struct{}, 1),
+		live:    map[string]*live{}, begun: make(chan struct{}),
 	}
 	if opts != nil {
 		s.opts = *opts
@@ -122,14 +124,18 @@ func New(catalog shield.Catalog, runner shield.Runner, opts *Options) *Scheduler
 	return s
 }
 
+// wallClock is without the monotonic reading, by which a clock that was set
+// would seem to have gone on as before.
+func wallClock() time.Time { return time.Now().Round(0) }
+
 // Start ends the tasks that an earlier scheduler left running, tells which
 // objectives were missed meanwhile, launches the loops and returns.
 func (s *Scheduler) Start(ctx context.Context) error {
-	if err := s.recoverTasks(ctx, time.Now()); err != nil {
+	if err := s.recoverTasks(ctx, s.now()); err != nil {
 		return err
 	}
 	// Before anything runs, and makes up for it.
-	s.report(ctx, "judging objectives", s.judgeObjectives(ctx, time.Now()))
+	s.report(ctx, "judging objectives", s.judgeObjectives(ctx, s.now()))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.started {
@@ -184,8 +190,12 @@ func signal(c chan struct{}) {
 // Submit makes a task of a request, queues it and wakes the dispatcher.
 func (s *Scheduler) Submit(ctx context.Context, r shield.Request) (*shield.Task, error) {
 	if r.Op == shield.OpPurge { // the archive is marked before its task is there
-		s.purging.Lock()
-		defer s.purging.Unlock()
+		select {
+		case s.purging <- struct{}{}:
+			defer func() { <-s.purging }()
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
 	}
 	t, err := s.taskFor(ctx, r)
 	if err != nil {
@@ -205,7 +215,7 @@ func (s *Scheduler) Cancel(ctx context.Context, uuid string) error {
 }
 
 func (s *Scheduler) cancel(ctx context.Context, uuid, reason string) error {
-	err := s.catalog.CancelPending(ctx, uuid, reason, time.Now())
+	err := s.catalog.CancelPending(ctx, uuid, reason, s.now())
 	if err == nil {
 		signal(s.wake) // what it held back may go on
 		return nil

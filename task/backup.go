@@ -398,7 +398,7 @@ func (b *backup) cleanUp(ctx context.Context, failure error) ([]string, error) {
 	defer cancel()
 	var left []string
 	for _, key := range b.stored {
-		err := b.again(ctx, "deleting "+key, func() error { return b.store.Delete(ctx, key) })
+		err := b.remove(ctx, b.store, key)
 		if err != nil {
 			b.logf("%s could not be purged: %v", key, err)
 			left = append(left, key)

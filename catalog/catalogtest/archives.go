@@ -12,6 +12,7 @@ func testArchives(t *testing.T, open func(t testing.TB) shield.Catalog) {
 	t.Run("Made", func(t *testing.T) { testArchiveMade(t, newFixture(t, open)) })
 	t.Run("Update", func(t *testing.T) { testArchiveUpdate(t, newFixture(t, open)) })
 	t.Run("Suspicious", func(t *testing.T) { testArchiveSuspicious(t, newFixture(t, open)) })
+	t.Run("Stale", func(t *testing.T) { testArchiveStale(t, newFixture(t, open)) })
 	t.Run("Filter", func(t *testing.T) { testArchiveFilter(t, newFixture(t, open)) })
 }
 
@@ -36,7 +37,9 @@ func testArchiveMade(t *testing.T, f *fixture) {
 func testArchiveUpdate(t *testing.T, f *fixture) {
 	a := f.addArchive(epoch())
 	a.Notes, a.PurgeReason, a.ExpiresAt, a.Status = "kept for the audit", "none", time.Time{}, shield.ArchiveInvalid
-	a.Held, a.ReviewAt = true, epoch().Add(time.Hour)
+	a.ReviewAt = epoch().Add(time.Hour)
+	must(t, f.UpdateArchive(f.ctx, a))
+	a.Held = true
 	must(t, f.UpdateArchive(f.ctx, a))
 	got, err := f.Archive(f.ctx, a.UUID)
 	must(t, err)
@@ -110,6 +113,40 @@ func testArchiveSuspicious(t *testing.T, f *fixture) {
 	if e := events[0]; e.Kind != shield.EventArchiveAcknowledged || !strings.HasSuffix(e.Message, why+", is acknowledged by ann: half of it moved") {
 		t.Errorf("the event is %+v", e)
 	}
+}
+
+// testArchiveStale checks that a user and a scheduler do not take back what the
+// other has just done.
+func testArchiveStale(t *testing.T, f *fixture) {
+	read := func(uuid string) *shield.Archive {
+		a, err := f.Archive(f.ctx, uuid)
+		must(t, err)
+		return a
+	}
+	a := f.addArchive(epoch())
+	stale := read(a.UUID)
+	a.Held = true
+	must(t, f.UpdateArchive(f.ctx, a))
+	for field, change := range map[string]func(*shield.Archive){
+		"held":      func(a *shield.Archive) { a.Status = shield.ArchiveExpired },
+		"review_at": func(a *shield.Archive) { a.ReviewAt = epoch().Add(time.Hour) },
+	} {
+		late := *stale
+		change(&late)
+		wantCode(t, f.UpdateArchive(f.ctx, &late), shield.Conflict, field)
+	}
+	wantSame(t, "the archive that is held", read(a.UUID), a)
+
+	a.Held = false
+	must(t, f.UpdateArchive(f.ctx, a))
+	stale = read(a.UUID)
+	a.Status = shield.ArchiveExpired
+	must(t, f.UpdateArchive(f.ctx, a))
+	stale.Held = true
+	wantCode(t, f.UpdateArchive(f.ctx, stale), shield.Conflict, "status")
+	stale.Held, stale.Notes = false, "late"
+	wantCode(t, f.UpdateArchive(f.ctx, stale), shield.Conflict, "status")
+	wantSame(t, "the archive that was given up", read(a.UUID), a)
 }
 
 func testArchiveFilter(t *testing.T, f *fixture) {
@@ -187,7 +224,9 @@ func testExpired(t *testing.T, open func(t testing.TB) shield.Catalog) {
 	first.Held = true
 	must(t, f.UpdateArchive(f.ctx, first))
 	wantSame(t, "without the one that is held", expired(now.Add(time.Second), 10), "d")
-	first.Held, first.ReviewAt = false, now.Add(time.Minute)
+	first.Held = false
+	must(t, f.UpdateArchive(f.ctx, first))
+	first.ReviewAt = now.Add(time.Minute)
 	must(t, f.UpdateArchive(f.ctx, first))
 	wantSame(t, "before a review", expired(now.Add(time.Second), 10), "d")
 	wantSame(t, "after it", expired(now.Add(time.Minute), 10), "da")

@@ -1,6 +1,7 @@
 package catalogtest
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -97,6 +98,7 @@ func testFinish(t *testing.T, open func(t testing.TB) shield.Catalog) {
 	t.Run("Absent", func(t *testing.T) { testFinishAbsent(t, newFixture(t, open)) })
 	t.Run("Spared", func(t *testing.T) { testFinishSpared(t, newFixture(t, open)) })
 	t.Run("Refused", func(t *testing.T) { testFinishRefused(t, newFixture(t, open)) })
+	t.Run("Then", func(t *testing.T) { testFinishThen(t, newFixture(t, open)) })
 }
 
 // startRun makes the task of a run of the fixture's job and claims it.
@@ -290,4 +292,29 @@ func testFinishRefused(t *testing.T, f *fixture) {
 	wantSame(t, "task after refusals", got, task)
 	wantRun(t, f, run, shield.RunStarted)
 	wantEvents(t, f, shield.EventTaskEnded, shield.EventArchiveMade)
+}
+
+// testFinishThen checks that what is to follow an end is queued with it, or
+// not at all.
+func testFinishThen(t *testing.T, f *fixture) {
+	_, task, l := startRun(f)
+	purge := func(key string) *shield.Task {
+		return &shield.Task{Op: shield.OpPurge, Store: task.Store, StorePlugin: task.StorePlugin, Key: key, Owner: key}
+	}
+	failed := shield.Outcome{Status: shield.TaskFailed, StoppedAt: epoch(), Then: []*shield.Task{purge("a"), purge("b")}}
+	pending := func() []string {
+		list, err := f.Tasks(f.ctx, shield.Filter{Op: shield.OpPurge, Statuses: []string{string(shield.TaskPending)}})
+		return column(t, list, err, func(t *shield.Task) string { return t.Owner })
+	}
+	lost := l
+	lost.Epoch++
+	wantCode(t, f.FinishTask(f.ctx, task.UUID, lost, failed), shield.Conflict, "")
+	bad := failed
+	bad.Then = []*shield.Task{purge("a"), purge("")}
+	wantCode(t, f.FinishTask(f.ctx, task.UUID, l, bad), shield.Invalid, "restore_key")
+	wantSame(t, "queued by ends that were refused", len(pending()), 0)
+	must(t, f.FinishTask(f.ctx, task.UUID, l, failed))
+	got := pending()
+	slices.Sort(got)
+	wantSame(t, "queued with the end", got, []string{"a", "b"})
 }

@@ -92,6 +92,8 @@ func testStartRun(t *testing.T, f *fixture) {
 	if len(tasks) != 1 {
 		t.Errorf("%d tasks after refused starts, want 1", len(tasks))
 	}
+	wantCode(t, f.EndRun(f.ctx, run.UUID, shield.RunSkipped, "late"), shield.Conflict, "status")
+	wantRun(t, f, run, shield.RunStarted)
 	later := &shield.Run{Job: f.job.UUID, DueAt: epoch().Add(time.Hour)}
 	must(t, f.RecordRun(f.ctx, later))
 	must(t, f.StartRun(f.ctx, &shield.Run{Job: later.Job, DueAt: later.DueAt}, f.newTask()))

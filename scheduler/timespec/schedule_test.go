@@ -3,6 +3,8 @@ package timespec_test
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -126,69 +128,110 @@ func TestJitter(t *testing.T) {
 // shares nothing, ten times slower.
 var slow = false
 
-// TestTenYears lets a virtual clock run through ten years of 10,000
-// schedules, with all their zones and jitter, and counts their runs.
+// A yearly form is one of the language with the days on which it runs, as the
+// calendar tells without it, and how often on each.
+type yearlyForm struct {
+	text  string // with a time of the day in it
+	runs  int    // on a day
+	on    func(day time.Time) bool
+	exact bool // one run on each such day, and on no other
+}
+
+func onAny(days ...time.Weekday) func(time.Time) bool {
+	return func(day time.Time) bool { return slices.Contains(days, day.Weekday()) }
+}
+
+func always(time.Time) bool { return true }
+
+func lastOfMonth(day time.Time) bool { return day.AddDate(0, 0, 1).Day() == 1 }
+
+// tenYearForms are of every kind. Those of a time of the day run once on each
+// of their days, whatever the clocks do; grids follow real hours, so that some
+// days have more runs and some fewer.
+var tenYearForms = []yearlyForm{
+	{"daily %d:%02d", 1, always, true},
+	{"mondays, wednesdays and fridays %d:%02d", 1, onAny(time.Monday, time.Wednesday, time.Friday), true},
+	{"sundays %d:%02d", 1, onAny(time.Sunday), true},
+	{"weekdays at %d:%02d", 1, func(d time.Time) bool { return d.Weekday() != time.Sunday && d.Weekday() != time.Saturday }, true},
+	{"weekends %d:%02d", 1, onAny(time.Saturday, time.Sunday), true},
+	{"monthly %d:%02d on 31", 1, func(d time.Time) bool { return d.Day() == 31 }, true},
+	{"monthly %d:%02d on last day", 1, lastOfMonth, true},
+	{"1st tuesday %d:%02d", 1, func(d time.Time) bool { return d.Weekday() == time.Tuesday && d.Day() <= 7 }, true},
+	{"5th thursday %d:%02d", 1, func(d time.Time) bool { return d.Weekday() == time.Thursday && d.Day() > 28 }, true},
+	{"last friday %d:%02d", 1, func(d time.Time) bool { return d.Weekday() == time.Friday && d.AddDate(0, 0, 7).Month() != d.Month() }, true},
+	{"%[2]d %[1]d 29 2 *", 1, func(d time.Time) bool { return d.Month() == time.February && d.Day() == 29 }, true},
+	{"%[2]d %[1]d 1,15 * *", 1, func(d time.Time) bool { return d.Day() == 1 || d.Day() == 15 }, true},
+	{"%[2]d %[1]d * * 6#2", 1, func(d time.Time) bool { return d.Weekday() == time.Saturday && (d.Day()-1)/7 == 1 }, true},
+	{"Mon..Thu *-06..12-* %02d:%02d", 1, func(d time.Time) bool {
+		return d.Month() >= time.June && d.Weekday() >= time.Monday && d.Weekday() <= time.Thursday
+	}, true},
+	{"every 4 hours from %[1]d:%02[2]d", 0, always, false},
+	{"every 90 minutes from 0:%02[2]d", 16, always, false},
+	{"hourly at :%02[2]d", 24, always, false},
+}
+
+// TestTenYears lets a virtual clock run through ten years of 10,000 schedules
+// of every form, with all their zones and jitter: each run is later than the
+// one before, and the days of the runs are those of the calendar.
 func TestTenYears(t *testing.T) {
 	n := 10_000
 	switch {
 	case testing.Short():
 		n = 300
 	case slow:
-		n = 2_000
+		n = 1_000
 	}
-	type state struct {
-		text      string
-		seed      string
-		s         *timespec.Schedule
-		due       time.Time
-		runs      int
-		low, high int // runs to expect
-		most      time.Duration
-	}
-	const day = 24 * time.Hour
-	start := instant(t, "2026-01-01T00:00:00Z")
-	end := instant(t, "2036-01-01T00:00:00Z")
-	all := make([]state, n)
-	for i := range all {
-		st := &all[i]
-		st.seed = fmt.Sprint(i)
-		clock := fmt.Sprintf("%d:%02d", i%24, i/24%60)
-		switch {
-		case i%1000 == 0:
-			st.text, st.low, st.high, st.most = "hourly at :15", 3652*24-100, 3652*24+20, 2*time.Hour
-		case i%11 == 0:
-			st.text, st.low, st.high, st.most = "daily "+clock, 3651, 3652, 26*time.Hour
-		case i%3 == 0:
-			st.text, st.low, st.high, st.most = fmt.Sprintf("monthly %s on %d", clock, i%28+1), 119, 120, 32*day
-		case i%3 == 1:
-			st.text, st.low, st.high, st.most = fmt.Sprintf("last friday %s", clock), 119, 121, 36*day
-		default:
-			st.text, st.low, st.high, st.most = fmt.Sprintf("%s %s", []string{"mondays", "sundays"}[i%2], clock), 521, 523, 7*day+2*time.Hour
+	r := rand.New(rand.NewPCG(10, 1))
+	for i := range n {
+		f := tenYearForms[r.IntN(len(tenYearForms))]
+		if !f.exact && r.IntN(20) > 0 {
+			f = tenYearForms[r.IntN(7)] // grids have a hundred times more runs
 		}
-		zone := peculiar[i%len(peculiar)].name
-		var err error
-		st.s, err = timespec.New(&shield.Schedule{Meta: shield.Meta{Name: "s"}, Timespec: st.text, Timezone: zone, Jitter: int64(i % 3600)})
+		hour := r.IntN(24)
+		if f.runs == 0 {
+			hour, f.runs = r.IntN(4), 6
+		}
+		minute := r.IntN(60)
+		// A format that has no use for the hour says so.
+		text, _, _ := strings.Cut(fmt.Sprintf(f.text, hour, minute), "%!(EXTRA")
+		zone := peculiar[r.IntN(len(peculiar))].name
+		s, err := timespec.New(&shield.Schedule{Meta: shield.Meta{Name: "s"}, Timespec: text, Timezone: zone, Jitter: int64(r.IntN(2) * r.IntN(3600))})
 		if err != nil {
 			t.Fatal(err)
 		}
-		st.due = st.s.Next(start, st.seed)
+		tenYears(t, s, fmt.Sprint(i), f, hour*60+minute)
 	}
-	for now := start; now.Before(end); now = now.Add(day) {
-		for i := range all {
-			st := &all[i]
-			for st.due.Before(now.Add(day)) {
-				next := st.s.Next(st.due, st.seed)
-				if gap := next.Sub(st.due); gap <= 0 || gap > st.most {
-					t.Fatalf("%s in %s: %s after %s comes %s", st.text, st.s.Location, gap, st.due, next)
-				}
-				st.due = next
-				st.runs++
-			}
+}
+
+// tenYears counts the runs of a schedule on each day of ten years; minute is
+// the time of the day, if it has one.
+func tenYears(t *testing.T, s *timespec.Schedule, seed string, f yearlyForm, minute int) {
+	t.Helper()
+	start := time.Date(2026, 1, 1, 0, 0, 0, 0, s.Location)
+	end := time.Date(2036, 1, 1, 0, 0, 0, 0, s.Location)
+	delay := timespec.Delay(seed, s.Jitter)
+	var want []string
+	for day := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC); day.Year() < 2036; day = day.AddDate(0, 0, 1) {
+		if f.on(day) {
+			want = append(want, day.Format(time.DateOnly))
 		}
 	}
-	for i := range all {
-		if st := &all[i]; st.runs < st.low || st.runs > st.high {
-			t.Errorf("%s in %s ran %d times in ten years, want %d to %d", st.text, st.s.Location, st.runs, st.low, st.high)
+	n := 0
+	for at := start.Add(delay - time.Second); ; n++ {
+		next := s.Next(at, seed)
+		if !next.After(at) {
+			t.Fatalf("%s in %s: after %s comes %s", s.Spec, s.Location, at, next)
 		}
+		if !next.Add(-delay).Before(end) {
+			break
+		}
+		if day := ranFor(next.Add(-delay).In(s.Location), minute); f.exact && (n == len(want) || day != want[n]) {
+			t.Fatalf("%s in %s: run %d is of %s, want %q", s.Spec, s.Location, n, day, want[n:min(n+1, len(want))])
+		}
+		at = next
+	}
+	// The clocks change at most twice a year.
+	if most := f.runs * len(want); f.exact && n != most || n < most-20 || n > most+20 {
+		t.Fatalf("%s in %s: %d runs in ten years, want %d", s.Spec, s.Location, n, most)
 	}
 }
