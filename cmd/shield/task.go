@@ -78,6 +78,9 @@ func (c *restoreArchive) Run(e *env) error {
 	}
 	if a := t.Expected; a != nil {
 		fmt.Fprintf(e.err, "archive %s of %s\n", a.UUID, a.TakenAt.UTC().Format(time.RFC3339))
+		if a.Suspicious() {
+			fmt.Fprintf(e.err, "SUSPICIOUS: it %s\n", plain(a.Suspicion))
+		}
 	}
 	return e.started(t, c.Wait)
 }
