@@ -72,9 +72,13 @@ func TestJitterDelaysTheDueTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, "daily 4:00")
 		w.reschedule(func(s *shield.Schedule) { s.Jitter = 7200 })
-		w.start(scheduler.Options{})
+		for day := range 2 {
+			time.Sleep(time.Until(time.Date(2000, 1, 1+day, 3, 30, 0, 0, time.UTC)))
+			w.start(scheduler.Options{})
+			time.Sleep(3 * time.Hour)
+			must[any](t)(nil, w.sched.Stop(t.Context()))
+		}
 		defer w.stop()
-		time.Sleep(30 * time.Hour)
 		runs := w.runs(shield.RunSucceeded)
 		if len(runs) != 2 {
 			t.Fatalf("%d runs in two days, want 2", len(runs))
@@ -133,8 +137,12 @@ func TestScheduleThatIsOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, "2000-01-02 4:00")
 		w.start(scheduler.Options{})
+		time.Sleep(time.Minute)
+		must[any](t)(nil, w.sched.Stop(t.Context()))
+		time.Sleep(time.Until(time.Date(2000, 1, 2, 3, 30, 0, 0, time.UTC)))
+		w.start(scheduler.Options{})
 		defer w.stop()
-		time.Sleep(30 * time.Hour)
+		time.Sleep(3 * time.Hour)
 		if n := len(w.runs(shield.RunSucceeded)); n != 1 {
 			t.Errorf("%d runs, want 1", n)
 		}

@@ -10,7 +10,8 @@ import (
 // The sizes of rings, powers of two. The blob's are large, since a whole
 // archive goes through them.
 const (
-	blobRing   = 4 << 20
+	blobRing   = 1 << 20
+	inputRing  = 4 * blobRing // for guests that read a megabyte at a time and have other things to do
 	streamRing = 256 << 10
 	bodyRing   = 1 << 20 // of what a guest sends by HTTP
 )
