@@ -77,7 +77,7 @@ func (p *Plugin) instance(c *call, name string, rt rights) (*instance, error) {
 		ctx: c.ctx, name: name, op: c.op, rights: rt, wake: wake, next: firstHandle,
 		audit:  p.audit,
 		diag:   calling.NewDiagnostics(c.request.Log, c.request.Secrets),
-		stdin:  newRing(inputRing, wake, newSignal()),
+		stdin:  newRing(blobRing, wake, newSignal()),
 		stdout: newRing(blobRing, newSignal(), wake),
 		dialer: &net.Dialer{Resolver: p.host.options.Resolver},
 		memory: &budget{limit: memoryFor(rt.needs.Memory, p.grant.Memory)},

@@ -11,7 +11,6 @@ import (
 // archive goes through them.
 const (
 	blobRing   = 1 << 20
-	inputRing  = 4 * blobRing // for guests that read a megabyte at a time and have other things to do
 	streamRing = 256 << 10
 	bodyRing   = 1 << 20 // of what a guest sends by HTTP
 )

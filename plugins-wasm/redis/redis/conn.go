@@ -9,6 +9,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/shieldhq/shield"
 	"github.com/shieldhq/shield/plugin/pdk"
@@ -245,8 +246,10 @@ func (c *config) classify(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
+	// In the sandbox the host's own errors are shield's already.
+	broken := errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 	var known *shield.Error
-	if errors.As(err, &known) {
+	if errors.As(err, &known) && !broken {
 		return err
 	}
 	code := shield.TargetFailed
@@ -259,7 +262,7 @@ func (c *config) classify(ctx context.Context, err error) error {
 		} else if strings.Contains(string(r), "invalid password") || strings.Contains(string(r), "AUTH") {
 			code = shield.Unauthorized
 		}
-	case errors.Is(err, io.ErrUnexpectedEOF), errors.As(err, &n):
+	case broken, errors.Is(err, io.ErrUnexpectedEOF), errors.As(err, &n):
 		code = shield.Unavailable
 		err = fmt.Errorf("the connection broke: %w", err)
 	}
