@@ -16,15 +16,9 @@ type AcknowledgeRequest struct {
 
 // acknowledgeArchive notes that somebody says that a suspicious archive is fine.
 func (s *Server) acknowledgeArchive(w http.ResponseWriter, req bunrouter.Request) error {
-	body, err := readBody(w, req.Request)
-	if err != nil {
-		return err
-	}
 	var r AcknowledgeRequest
-	if len(body) > 0 {
-		if err := decode(body, &r); err != nil {
-			return err
-		}
+	if err := readOptional(w, req.Request, &r); err != nil {
+		return err
 	}
 	if err := shield.ValidateText("note", r.Note); err != nil {
 		return err

@@ -14,15 +14,9 @@ type ReconcileRequest struct {
 }
 
 func (s *Server) reconcileStore(w http.ResponseWriter, req bunrouter.Request) error {
-	body, err := readBody(w, req.Request)
-	if err != nil {
-		return err
-	}
 	var r ReconcileRequest
-	if len(body) > 0 {
-		if err := decode(body, &r); err != nil {
-			return err
-		}
+	if err := readOptional(w, req.Request, &r); err != nil {
+		return err
 	}
 	return s.submit(w, req, shield.Request{Op: shield.OpReconcile, Store: ref(req), RemoveOrphans: r.Remove})
 }

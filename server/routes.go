@@ -97,15 +97,9 @@ type RestoreRequest struct {
 }
 
 func (s *Server) restoreArchive(w http.ResponseWriter, req bunrouter.Request) error {
-	body, err := readBody(w, req.Request)
-	if err != nil {
-		return err
-	}
 	var r RestoreRequest
-	if len(body) > 0 {
-		if err := decode(body, &r); err != nil {
-			return err
-		}
+	if err := readOptional(w, req.Request, &r); err != nil {
+		return err
 	}
 	return s.submit(w, req, shield.Request{Op: shield.OpRestore, Archive: ref(req), Target: r.Target})
 }
@@ -118,15 +112,9 @@ type RestoreTargetRequest struct {
 }
 
 func (s *Server) restoreTarget(w http.ResponseWriter, req bunrouter.Request) error {
-	body, err := readBody(w, req.Request)
-	if err != nil {
-		return err
-	}
 	var r RestoreTargetRequest
-	if len(body) > 0 {
-		if err := decode(body, &r); err != nil {
-			return err
-		}
+	if err := readOptional(w, req.Request, &r); err != nil {
+		return err
 	}
 	return s.submit(w, req, shield.Request{Op: shield.OpRestore, From: ref(req), At: r.At, Target: r.Target})
 }
