@@ -119,13 +119,20 @@ func TestSuspicious(t *testing.T) {
 	})
 }
 
+// another makes a job beside the world's own, of the same target, store,
+// schedule and policy.
+func (w *world) another(name string) {
+	w.t.Helper()
+	j := &shield.Job{Meta: shield.Meta{Name: name}, Target: "nightly", Store: "nightly", Schedule: "nightly", Policy: "nightly", Priority: 50}
+	must[any](w.t)(nil, w.catalog.CreateJob(w.t.Context(), j))
+}
+
 // TestSuspiciousAlone: a job without its policy's rules, and even one that is
 // gone, is frozen, too; other jobs of the target keep their newest good one.
 func TestSuspiciousAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, "yearly on january 1st at 4:00")
-		other := &shield.Job{Meta: shield.Meta{Name: "other"}, Target: "nightly", Store: "nightly", Schedule: "nightly", Policy: "nightly", Priority: 50}
-		must[any](t)(nil, w.catalog.CreateJob(t.Context(), other))
+		w.another("other")
 		r := &sized{raw: 10 << 20}
 		w.runner.RunFunc = r.run
 		w.start(scheduler.Options{})
@@ -153,8 +160,7 @@ func TestSuspiciousAlone(t *testing.T) {
 func TestSuspiciousStandsInForNone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, "yearly on january 1st at 4:00")
-		other := &shield.Job{Meta: shield.Meta{Name: "other"}, Target: "nightly", Store: "nightly", Schedule: "nightly", Policy: "nightly", Priority: 50}
-		must[any](t)(nil, w.catalog.CreateJob(t.Context(), other))
+		w.another("other")
 		r := &sized{raw: 10 << 20}
 		w.runner.RunFunc = r.run
 		w.start(scheduler.Options{})
