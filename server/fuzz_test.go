@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"testing"
 )
 
@@ -53,7 +54,7 @@ func FuzzPaths(f *testing.F) {
 			req := &http.Request{Method: "GET", URL: u, Header: http.Header{"Authorization": {with}}, Body: http.NoBody}
 			w := httptest.NewRecorder()
 			x.handler.ServeHTTP(w, req)
-			if w.Code >= 500 || !json.Valid(w.Body.Bytes()) || (with == "" && w.Code == 200 && u.Path != "/healthz") {
+			if w.Code >= 500 || !json.Valid(w.Body.Bytes()) || (with == "" && w.Code == 200 && !slices.Contains(open, "GET "+u.Path)) {
 				t.Errorf("%q: %d %s", path, w.Code, w.Body)
 			}
 		}

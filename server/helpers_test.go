@@ -172,7 +172,9 @@ func (f *fixture) send(req *http.Request) answer {
 	defer resp.Body.Close()
 	b, err := io.ReadAll(resp.Body)
 	f.must(err)
-	return answer{resp.StatusCode, resp.Header, string(b)}
+	a := answer{resp.StatusCode, resp.Header, string(b)}
+	f.documented(req, a)
+	return a
 }
 
 // refused checks that an answer is a problem document and returns it.

@@ -8,7 +8,7 @@ import (
 	"net/http"
 	"net/url"
 
-	"github.com/uptrace/bunrouter"
+	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/shieldhq/shield"
 	"github.com/shieldhq/shield/plugin"
@@ -26,23 +26,37 @@ type Library interface {
 	Remove(ctx context.Context, name string) error
 }
 
-func (s *Server) mountModules(g routes) {
+func (s *Server) mountModules() {
 	if s.opts.Library == nil {
 		return
 	}
-	g.handle("GET", "/modules", s.listModules)
-	g.handle("POST", "/modules/inspect", s.inspectModule)
-	g.handle("POST", "/modules", s.installModule)
-	g.handle("PUT", "/modules/:ref/grant", s.grantModule)
-	g.handle("DELETE", "/modules/:ref", s.removeModule)
-}
-
-func (s *Server) listModules(w http.ResponseWriter, req bunrouter.Request) error {
-	all, err := s.opts.Library.Modules(req.Context())
-	if err != nil {
-		return err
+	op := func(method, path, id, summary string, params ...param) operation {
+		return operation{method: method, path: "/v1/modules" + path, id: id, tag: "Modules", summary: summary, role: shield.RoleAdmin, params: params}
 	}
-	return s.json(w, http.StatusOK, nonNil(all))
+	name := param{name: "name", about: "What to call it, if not what the plugin calls itself", typ: huma.TypeString}
+	agree := param{name: "agree", about: "The digest of a module whose wishes were agreed to", typ: huma.TypeString}
+	wasm := &body{media: []string{"application/wasm"}}
+
+	list := op("GET", "", "listModules", "List the modules of sandboxed plugins")
+	list.role = shield.RoleViewer
+	handle(s, list, func(ctx context.Context, _ *call) ([]*shield.Module, error) {
+		all, err := s.opts.Library.Modules(ctx)
+		return nonNil(all), err
+	})
+	inspect := op("POST", "/inspect", "inspectModule", "Tell what installing a module would mean", name)
+	inspect.body, inspect.fails = wasm, []shield.Code{shield.PluginFailed}
+	handle(s, inspect, s.inspectModule)
+	install := op("POST", "", "installModule", "Install a module", name, agree)
+	install.body, install.status, install.fails = wasm, http.StatusCreated, []shield.Code{shield.Conflict, shield.PluginFailed}
+	handle(s, install, s.installModule)
+	grant := op("PUT", "/{ref}/grant", "grantModule", "Replace what a plugin may do")
+	grant.body = bodyOf[plugin.Grant]()
+	handle(s, grant, s.grantModule)
+	remove := op("DELETE", "/{ref}", "removeModule", "Remove a plugin with all its versions")
+	remove.fails = []shield.Code{shield.InUse}
+	handle(s, remove, func(ctx context.Context, c *call) (nothing, error) {
+		return nothing{}, s.opts.Library.Remove(ctx, c.ref())
+	})
 }
 
 // readModule returns a module sent as the body of a request.
@@ -60,64 +74,32 @@ func readModule(w http.ResponseWriter, req *http.Request) ([]byte, error) {
 	return b, nil
 }
 
-// inspectModule tells what installing the module in the body would mean:
-// ?name=NAME, if not the plugin's own.
-func (s *Server) inspectModule(w http.ResponseWriter, req bunrouter.Request) error {
-	q := s.queryOf(req)
-	name := q.text("name")
-	if err := q.finish(); err != nil {
-		return err
-	}
-	module, err := readModule(w, req.Request)
+func (s *Server) inspectModule(ctx context.Context, c *call) (*plugin.Proposal, error) {
+	module, err := readModule(c.w, c.req.Request)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	p, err := s.opts.Library.Inspect(req.Context(), name, module)
-	if err != nil {
-		return err
-	}
-	return s.json(w, http.StatusOK, p)
+	return s.opts.Library.Inspect(ctx, c.query.text("name"), module)
 }
 
-// installModule installs the module in the body: ?name=NAME&agree=DIGEST.
-func (s *Server) installModule(w http.ResponseWriter, req bunrouter.Request) error {
-	q := s.queryOf(req)
-	name, agree := q.text("name"), q.text("agree")
-	if err := q.finish(); err != nil {
-		return err
-	}
-	module, err := readModule(w, req.Request)
+func (s *Server) installModule(ctx context.Context, c *call) (*shield.Module, error) {
+	module, err := readModule(c.w, c.req.Request)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	m, err := s.opts.Library.Install(req.Context(), name, module, agree)
-	if err != nil {
-		return err
-	}
-	return s.json(w, http.StatusCreated, m)
+	return s.opts.Library.Install(ctx, c.query.text("name"), module, c.query.text("agree"))
 }
 
-func (s *Server) grantModule(w http.ResponseWriter, req bunrouter.Request) error {
-	body, err := readBody(w, req.Request)
+func (s *Server) grantModule(ctx context.Context, c *call) (*plugin.Grant, error) {
+	body, err := c.read()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	grant, err := plugin.ParseGrant(body)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := s.opts.Library.Grant(req.Context(), ref(req), grant); err != nil {
-		return err
-	}
-	return s.json(w, http.StatusOK, grant)
-}
-
-func (s *Server) removeModule(w http.ResponseWriter, req bunrouter.Request) error {
-	if err := s.opts.Library.Remove(req.Context(), ref(req)); err != nil {
-		return err
-	}
-	w.WriteHeader(http.StatusNoContent)
-	return nil
+	return &grant, s.opts.Library.Grant(ctx, c.ref(), grant)
 }
 
 // Modules returns all versions of all sandboxed plugins.

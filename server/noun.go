@@ -4,29 +4,35 @@ import (
 	"cmp"
 	"context"
 	"net/http"
+	"reflect"
 
 	"github.com/google/uuid"
-	"github.com/uptrace/bunrouter"
 
 	"github.com/shieldhq/shield"
 	"github.com/shieldhq/shield/plugin"
 	"github.com/shieldhq/shield/scheduler/timespec"
 )
 
+// A service is what the catalog does with one kind of thing that users make.
+type service[T any] struct {
+	create func(context.Context, *T) error
+	get    func(context.Context, string) (*T, error)
+	list   func(context.Context, shield.Filter) ([]*T, error)
+	update func(context.Context, *T) error
+	remove func(context.Context, string) error
+}
+
 // A noun serves the five routes of one kind of thing that users make.
 type noun[T any] struct {
-	server *Server
-	path   string
-	// filters are the query parameters of its list.
-	filters []string
+	server    *Server
+	path, tag string
+	one, many string   // for people: "target", "targets"
+	params    []param  // of its list
+	required  []string // fields of a new one
 	// aliases are fields that hold the names of what others refer to by
 	// UUID: a client may set either.
 	aliases map[string]string
-	create  func(context.Context, *T) error
-	get     func(context.Context, string) (*T, error)
-	list    func(context.Context, shield.Filter) ([]*T, error)
-	update  func(context.Context, *T) error
-	remove  func(context.Context, string) error
+	service service[T]
 	meta    func(*T) *shield.Meta
 	// prepare checks what a client sent and makes it fit for the catalog;
 	// old is nil for a new one.
@@ -40,36 +46,52 @@ type noun[T any] struct {
 	changed func()
 }
 
-func (n *noun[T]) mount(g routes) {
-	g.handle("GET", n.path, n.serveList)
-	g.handle("POST", n.path, n.serveCreate)
-	g.handle("GET", n.path+"/:ref", n.serveGet)
-	g.handle("PATCH", n.path+"/:ref", n.servePatch)
-	g.handle("DELETE", n.path+"/:ref", n.serveDelete)
+func (n *noun[T]) mount() {
+	s, one, name := n.server, n.path+"/{ref}", reflect.TypeFor[T]().Name()
+	op := func(method, path, verb, summary string, role shield.Role) operation {
+		return operation{method: method, path: path, id: verb + name, tag: n.tag, summary: summary, role: role}
+	}
+	list := op("GET", n.path, "list", "List "+n.many, shield.RoleViewer)
+	list.id, list.params, list.fails = "list"+n.tag, n.params, []shield.Code{shield.NotFound}
+	handle(s, list, n.list)
+	create := op("POST", n.path, "create", "Make a "+n.one, shield.RoleEngineer)
+	create.body, create.status, create.fails = bodyOf[T](n.required...), http.StatusCreated, writeFails
+	handle(s, create, n.create)
+	handle(s, op("GET", one, "get", "Show a "+n.one, shield.RoleViewer), n.get)
+	patch := op("PATCH", one, "patch", "Change fields of a "+n.one, shield.RoleEngineer)
+	patch.body, patch.fails = bodyOf[T](), writeFails
+	patch.body.name, patch.body.media = name+"Patch", []string{"application/merge-patch+json", "application/json"}
+	handle(s, patch, n.patch)
+	remove := op("DELETE", one, "delete", "Delete a "+n.one, shield.RoleEngineer)
+	remove.fails = []shield.Code{shield.InUse}
+	handle(s, remove, n.delete)
 }
 
-func (n *noun[T]) answer(w http.ResponseWriter, status int, v *T) error {
+// writeFails are the codes that a change of what users make can end with, since
+// a plugin may be asked about it.
+var writeFails = []shield.Code{shield.Conflict, shield.PluginFailed, shield.Unavailable, shield.TimedOut}
+
+// shown makes one fit for clients.
+func (n *noun[T]) shown(v *T) *T {
 	if n.show != nil {
 		n.show(v)
 	}
-	return n.server.json(w, status, v)
+	return v
 }
 
-func (n *noun[T]) serveList(w http.ResponseWriter, req bunrouter.Request) error {
-	f, err := n.server.filter(req, n.filters...)
+func (n *noun[T]) list(ctx context.Context, c *call) ([]*T, error) {
+	f, err := c.filter()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	all, err := n.list(req.Context(), f)
+	all, err := n.service.list(ctx, f)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if n.show != nil {
-		for _, v := range all {
-			n.show(v)
-		}
+	for _, v := range all {
+		n.shown(v)
 	}
-	return n.server.json(w, http.StatusOK, nonNil(all))
+	return nonNil(all), nil
 }
 
 // nonNil makes an empty list [] rather than null.
@@ -80,85 +102,79 @@ func nonNil[T any](s []T) []T {
 	return s
 }
 
-func (n *noun[T]) serveCreate(w http.ResponseWriter, req bunrouter.Request) error {
-	body, err := readBody(w, req.Request)
-	if err != nil {
-		return err
-	}
+func (n *noun[T]) create(ctx context.Context, c *call) (*T, error) {
 	v := new(T)
 	if n.defaults != nil {
 		n.defaults(v)
 	}
-	if err := decode(body, v); err != nil {
-		return err
+	if err := c.decode(v); err != nil {
+		return nil, err
 	}
 	m := n.meta(v)
 	*m = shield.Meta{UUID: uuid.NewString(), Name: m.Name, Summary: m.Summary}
-	if err := n.prepare(req.Context(), v, nil); err != nil {
-		return err
+	if err := n.prepare(ctx, v, nil); err != nil {
+		return nil, err
 	}
-	if err := n.create(req.Context(), v); err != nil {
-		return err
+	if err := n.service.create(ctx, v); err != nil {
+		return nil, err
 	}
 	n.changed()
-	return n.reread(w, req, http.StatusCreated, m.UUID)
+	return n.find(ctx, m.UUID)
 }
 
-// reread answers with what the catalog has now.
-func (n *noun[T]) reread(w http.ResponseWriter, req bunrouter.Request, status int, ref string) error {
-	v, err := n.get(req.Context(), ref)
+// find returns what the catalog has now.
+func (n *noun[T]) find(ctx context.Context, ref string) (*T, error) {
+	v, err := n.service.get(ctx, ref)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return n.answer(w, status, v)
+	return n.shown(v), nil
 }
 
-func (n *noun[T]) serveGet(w http.ResponseWriter, req bunrouter.Request) error {
-	return n.reread(w, req, http.StatusOK, ref(req))
-}
+func (n *noun[T]) get(ctx context.Context, c *call) (*T, error) { return n.find(ctx, c.ref()) }
 
-// servePatch changes the fields that the body names and keeps the others. The
+// patch changes the fields that the body names and keeps the others. The
 // member "version", where given, must be the current one.
-func (n *noun[T]) servePatch(w http.ResponseWriter, req bunrouter.Request) error {
-	body, err := readBody(w, req.Request)
+func (n *noun[T]) patch(ctx context.Context, c *call) (*T, error) {
+	body, err := c.read()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	old, err := n.get(req.Context(), ref(req))
+	old, err := n.service.get(ctx, c.ref())
 	if err != nil {
-		return err
+		return nil, err
 	}
 	next, err := merge(old, body, n.aliases)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := n.prepare(req.Context(), next, old); err != nil {
-		return err
+	if err := n.prepare(ctx, next, old); err != nil {
+		return nil, err
 	}
-	if err := n.update(req.Context(), next); err != nil {
-		return err
-	}
-	n.changed()
-	return n.reread(w, req, http.StatusOK, n.meta(old).UUID)
-}
-
-func (n *noun[T]) serveDelete(w http.ResponseWriter, req bunrouter.Request) error {
-	if err := n.remove(req.Context(), ref(req)); err != nil {
-		return err
+	if err := n.service.update(ctx, next); err != nil {
+		return nil, err
 	}
 	n.changed()
-	w.WriteHeader(http.StatusNoContent)
-	return nil
+	return n.find(ctx, n.meta(old).UUID)
 }
 
-func nothing() {}
+func (n *noun[T]) delete(ctx context.Context, c *call) (nothing, error) {
+	if err := n.service.remove(ctx, c.ref()); err != nil {
+		return nothing{}, err
+	}
+	n.changed()
+	return nothing{}, nil
+}
+
+func unchanged() {}
 
 func (s *Server) targets() *noun[shield.Target] {
 	return &noun[shield.Target]{
-		server: s, path: "/targets", filters: []string{"name", "plugin", "used", "limit"},
-		create: s.catalog.CreateTarget, get: s.catalog.Target, list: s.catalog.Targets,
-		update: s.catalog.UpdateTarget, remove: s.catalog.DeleteTarget, changed: nothing,
-		meta: func(t *shield.Target) *shield.Meta { return &t.Meta },
+		server: s, path: "/v1/targets", tag: "Targets", one: "target", many: "targets",
+		params: []param{byName, byPlugin, byUse, limit}, required: []string{"name", "plugin", "endpoint"},
+		service: service[shield.Target]{s.catalog.CreateTarget, s.catalog.Target, s.catalog.Targets, s.catalog.UpdateTarget, s.catalog.DeleteTarget},
+		changed: unchanged,
+		meta:    func(t *shield.Target) *shield.Meta { return &t.Meta },
 		prepare: func(ctx context.Context, t, old *shield.Target) (err error) {
 			if err := t.Validate(); err != nil {
 				return err
@@ -176,10 +192,11 @@ func (s *Server) targets() *noun[shield.Target] {
 
 func (s *Server) stores() *noun[shield.Store] {
 	return &noun[shield.Store]{
-		server: s, path: "/stores", filters: []string{"name", "plugin", "used", "limit"},
-		create: s.catalog.CreateStore, get: s.catalog.Store, list: s.catalog.Stores,
-		update: s.catalog.UpdateStore, remove: s.catalog.DeleteStore, changed: nothing,
-		meta: func(st *shield.Store) *shield.Meta { return &st.Meta },
+		server: s, path: "/v1/stores", tag: "Stores", one: "store", many: "stores",
+		params: []param{byName, byPlugin, byUse, limit}, required: []string{"name", "plugin", "endpoint"},
+		service: service[shield.Store]{s.catalog.CreateStore, s.catalog.Store, s.catalog.Stores, s.catalog.UpdateStore, s.catalog.DeleteStore},
+		changed: unchanged,
+		meta:    func(st *shield.Store) *shield.Meta { return &st.Meta },
 		prepare: func(ctx context.Context, st, old *shield.Store) (err error) {
 			if err := shield.FirstError(st.Validate(), s.opts.CheckLimit(&st.Limit)); err != nil {
 				return err
@@ -197,10 +214,11 @@ func (s *Server) stores() *noun[shield.Store] {
 
 func (s *Server) schedules() *noun[shield.Schedule] {
 	return &noun[shield.Schedule]{
-		server: s, path: "/schedules", filters: []string{"name", "used", "limit"},
-		create: s.catalog.CreateSchedule, get: s.catalog.Schedule, list: s.catalog.Schedules,
-		update: s.catalog.UpdateSchedule, remove: s.catalog.DeleteSchedule, changed: s.opts.Changed,
-		meta: func(sc *shield.Schedule) *shield.Meta { return &sc.Meta },
+		server: s, path: "/v1/schedules", tag: "Schedules", one: "schedule", many: "schedules",
+		params: []param{byName, byUse, limit}, required: []string{"name", "timespec"},
+		service: service[shield.Schedule]{s.catalog.CreateSchedule, s.catalog.Schedule, s.catalog.Schedules, s.catalog.UpdateSchedule, s.catalog.DeleteSchedule},
+		changed: s.opts.Changed,
+		meta:    func(sc *shield.Schedule) *shield.Meta { return &sc.Meta },
 		prepare: func(_ context.Context, sc, old *shield.Schedule) error {
 			if err := shield.FirstError(sc.Validate(), s.opts.CheckSchedule(sc)); err != nil {
 				return err
@@ -228,10 +246,11 @@ func (s *Server) fillZone(sc *shield.Schedule) {
 
 func (s *Server) policies() *noun[shield.Policy] {
 	return &noun[shield.Policy]{
-		server: s, path: "/retention", filters: []string{"name", "used", "limit"},
-		create: s.catalog.CreatePolicy, get: s.catalog.Policy, list: s.catalog.Policies,
-		update: s.catalog.UpdatePolicy, remove: s.catalog.DeletePolicy, changed: nothing,
-		meta: func(p *shield.Policy) *shield.Meta { return &p.Meta },
+		server: s, path: "/v1/retention", tag: "Policies", one: "retention policy", many: "retention policies",
+		params: []param{byName, byUse, limit}, required: []string{"name", "expiry"},
+		service: service[shield.Policy]{s.catalog.CreatePolicy, s.catalog.Policy, s.catalog.Policies, s.catalog.UpdatePolicy, s.catalog.DeletePolicy},
+		changed: unchanged,
+		meta:    func(p *shield.Policy) *shield.Meta { return &p.Meta },
 		prepare: func(_ context.Context, p, _ *shield.Policy) error {
 			_, err := timespec.Location(p.Timezone)
 			return shield.FirstError(p.Validate(), err)
@@ -240,14 +259,15 @@ func (s *Server) policies() *noun[shield.Policy] {
 	}
 }
 
-func (s *Server) jobs() *jobRoutes {
-	return &jobRoutes{noun[shield.Job]{
-		server: s, path: "/jobs",
-		filters: []string{"name", "target", "store", "schedule", "retention_policy", "paused", "limit"},
+func (s *Server) jobs() *noun[shield.Job] {
+	return &noun[shield.Job]{
+		server: s, path: "/v1/jobs", tag: "Jobs", one: "job", many: "jobs",
+		params:   []param{byName, byTarget, byStore, bySchedule, byPolicy, byPause, limit},
+		required: []string{"name"}, // each reference has two fields
 		aliases: map[string]string{"target": "target_uuid", "store": "store_uuid",
 			"schedule": "schedule_uuid", "retention_policy": "retention_uuid"},
-		create: s.catalog.CreateJob, get: s.catalog.Job, list: s.catalog.Jobs,
-		update: s.catalog.UpdateJob, remove: s.catalog.DeleteJob, changed: s.opts.Changed,
+		service:  service[shield.Job]{s.catalog.CreateJob, s.catalog.Job, s.catalog.Jobs, s.catalog.UpdateJob, s.catalog.DeleteJob},
+		changed:  s.opts.Changed,
 		meta:     func(j *shield.Job) *shield.Meta { return &j.Meta },
 		defaults: func(j *shield.Job) { j.Priority = shield.DefaultPriority },
 		prepare: func(_ context.Context, j, old *shield.Job) error {
@@ -258,17 +278,7 @@ func (s *Server) jobs() *jobRoutes {
 			return j.Validate()
 		},
 		show: func(j *shield.Job) { j.Overlap = cmp.Or(j.Overlap, shield.OverlapSkip) },
-	}}
-}
-
-// jobRoutes adds the run action to those of a noun.
-type jobRoutes struct{ noun[shield.Job] }
-
-func (j *jobRoutes) mount(g routes) {
-	j.noun.mount(g)
-	g.handle("POST", "/jobs/:ref/run", func(w http.ResponseWriter, req bunrouter.Request) error {
-		return j.server.submit(w, req, shield.Request{Op: shield.OpBackup, Job: ref(req)})
-	})
+	}
 }
 
 // lookup returns the UUID of what a filter names.

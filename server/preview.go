@@ -2,10 +2,7 @@ package server
 
 import (
 	"context"
-	"net/http"
 	"time"
-
-	"github.com/uptrace/bunrouter"
 
 	"github.com/shieldhq/shield"
 	"github.com/shieldhq/shield/scheduler/retention"
@@ -18,43 +15,48 @@ type Preview struct {
 	Kept bool   `json:"kept"`
 }
 
-// previewPolicy answers with what a policy makes of the archives of all jobs
-// that are under it.
-func (s *Server) previewPolicy(w http.ResponseWriter, req bunrouter.Request) error {
-	p, err := s.catalog.Policy(req.Context(), ref(req))
+func (s *Server) mountPreviews() {
+	handle(s, operation{
+		method: "GET", path: "/v1/retention/{ref}/preview", id: "previewPolicy", tag: "Policies", role: shield.RoleViewer,
+		summary: "What a policy makes of the archives of all jobs that are under it",
+	}, s.previewPolicy)
+	handle(s, operation{
+		method: "GET", path: "/v1/jobs/{ref}/retention", id: "previewJob", tag: "Jobs", role: shield.RoleViewer,
+		summary: "What its policy makes of a job's archives",
+	}, s.previewJob)
+}
+
+func (s *Server) previewPolicy(ctx context.Context, c *call) ([]Preview, error) {
+	p, err := s.catalog.Policy(ctx, c.ref())
 	if err != nil {
-		return err
+		return nil, err
 	}
-	jobs, err := s.catalog.Jobs(req.Context(), shield.Filter{Policy: p.UUID})
+	jobs, err := s.catalog.Jobs(ctx, shield.Filter{Policy: p.UUID})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	all := []Preview{}
 	for _, j := range jobs {
-		some, err := s.preview(req.Context(), p, j)
+		some, err := s.preview(ctx, p, j)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		all = append(all, some...)
 	}
-	return s.json(w, http.StatusOK, all)
+	return all, nil
 }
 
-// previewJob answers with what its policy makes of a job's archives.
-func (s *Server) previewJob(w http.ResponseWriter, req bunrouter.Request) error {
-	j, err := s.catalog.Job(req.Context(), ref(req))
+func (s *Server) previewJob(ctx context.Context, c *call) ([]Preview, error) {
+	j, err := s.catalog.Job(ctx, c.ref())
 	if err != nil {
-		return err
+		return nil, err
 	}
-	p, err := s.catalog.Policy(req.Context(), j.Policy)
+	p, err := s.catalog.Policy(ctx, j.Policy)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	all, err := s.preview(req.Context(), p, j)
-	if err != nil {
-		return err
-	}
-	return s.json(w, http.StatusOK, nonNil(all))
+	all, err := s.preview(ctx, p, j)
+	return nonNil(all), err
 }
 
 // preview decides about the archives of a job. Those of a target that it had

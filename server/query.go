@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"fmt"
 	"net/url"
 	"slices"
@@ -8,91 +9,146 @@ import (
 	"strings"
 	"time"
 
-	"github.com/uptrace/bunrouter"
+	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/shieldhq/shield"
 )
 
-// filter reads those query parameters that a list has.
-func (s *Server) filter(req bunrouter.Request, names ...string) (shield.Filter, error) {
-	q := s.queryOf(req)
-	f := shield.Filter{}
-	readers := map[string]func(){
-		"name":             func() { f.Name = q.text("name") },
-		"plugin":           func() { f.Plugin = q.text("plugin") },
-		"used":             func() { f.Used = q.flag("used") },
-		"paused":           func() { f.Paused = q.flag("paused") },
-		"suspicious":       func() { f.Suspicious = q.flag("suspicious") },
-		"target":           func() { f.Target = q.uuid("target") },
-		"store":            func() { f.Store = q.uuid("store") },
-		"schedule":         func() { f.Schedule = q.uuid("schedule") },
-		"retention_policy": func() { f.Policy = q.uuid("retention_policy") },
-		"job":              func() { f.Job = q.uuid("job") },
-		"op":               func() { f.Op = shield.Op(q.enum("op", ops)) },
-		"after":            func() { f.After = q.time("after") },
-		"before":           func() { f.Before = q.time("before") },
-		"limit":            func() { f.Limit = q.number("limit") },
-	}
-	for _, name := range names {
-		if list, ok := strings.CutPrefix(name, "status "); ok {
-			f.Statuses = q.statuses(strings.Fields(list))
-			continue
-		}
-		readers[name]()
-	}
-	return f, q.finish()
+// A param is a query parameter of an operation.
+type param struct {
+	name  string
+	about string
+	typ   string   // of JSON
+	words []string // that are allowed; nil: any
+	many  bool     // it can be repeated
 }
 
-// What lists can be narrowed to.
-var (
-	ops = func() (names []string) {
-		for _, op := range shield.Ops() {
-			names = append(names, string(op))
-		}
-		return names
-	}()
+func (p param) document() *huma.Param {
+	schema := &huma.Schema{Type: p.typ}
+	if p.typ == huma.TypeInteger {
+		least := 0.0
+		schema.Minimum = &least
+	}
+	if p.words != nil {
+		schema.Enum = values(p.words)
+	}
+	doc := &huma.Param{Name: p.name, In: "query", Description: p.about, Schema: schema}
+	if p.many {
+		explode := true
+		doc.Schema, doc.Explode = &huma.Schema{Type: huma.TypeArray, Items: schema}, &explode
+	}
+	return doc
+}
 
-	archiveFilters = []string{"target", "store", "job", "plugin", "suspicious", "after", "before", "limit", "status valid expired purging purged invalid"}
-	taskFilters    = []string{"target", "store", "job", "op", "after", "before", "limit", "status pending running done failed canceled"}
-	runFilters     = []string{"job", "after", "before", "limit", "status due started succeeded failed missed skipped"}
-	eventFilters   = []string{"after", "before", "limit"}
+// What lists can be narrowed by.
+var (
+	byName       = param{name: "name", about: "Exactly this name", typ: huma.TypeString}
+	byPlugin     = param{name: "plugin", about: "Of this plugin", typ: huma.TypeString}
+	byUse        = param{name: "used", about: "Whether a job refers to it", typ: huma.TypeBoolean}
+	byPause      = param{name: "paused", about: "Whether it is paused", typ: huma.TypeBoolean}
+	bySuspicion  = param{name: "suspicious", about: "Whether it is suspicious and nobody has acknowledged it", typ: huma.TypeBoolean}
+	byTarget     = param{name: "target", about: "Name or UUID of a target", typ: huma.TypeString}
+	byStore      = param{name: "store", about: "Name or UUID of a store", typ: huma.TypeString}
+	bySchedule   = param{name: "schedule", about: "Name or UUID of a schedule", typ: huma.TypeString}
+	byPolicy     = param{name: "retention_policy", about: "Name or UUID of a retention policy", typ: huma.TypeString}
+	byJob        = param{name: "job", about: "Name or UUID of a job", typ: huma.TypeString}
+	byOp         = param{name: "op", about: "Of this operation", typ: huma.TypeString, words: ops}
+	after        = param{name: "after", about: "At or after this time: 2026-01-31T04:00:00Z, 2026-01-31 or 20260131", typ: huma.TypeString}
+	before       = param{name: "before", about: "Before this time", typ: huma.TypeString}
+	limit        = param{name: "limit", about: "At most so many; 0: all", typ: huma.TypeInteger}
+	byTaskStatus = param{name: "status", about: "In one of these states", typ: huma.TypeString, words: taskStatuses, many: true}
+	byArchive    = param{name: "status", about: "In one of these states", typ: huma.TypeString, words: archiveStatuses, many: true}
+	byRunStatus  = param{name: "status", about: "In one of these states", typ: huma.TypeString, words: runStatuses, many: true}
 )
+
+// The words of what has few.
+var (
+	ops             = words(shield.Ops()...)
+	taskStatuses    = words(shield.TaskPending, shield.TaskRunning, shield.TaskDone, shield.TaskFailed, shield.TaskCanceled)
+	archiveStatuses = words(shield.ArchiveValid, shield.ArchiveExpired, shield.ArchivePurging, shield.ArchivePurged, shield.ArchiveInvalid)
+	runStatuses     = words(shield.RunDue, shield.RunStarted, shield.RunSucceeded, shield.RunFailed, shield.RunMissed, shield.RunSkipped)
+)
+
+func words[T ~string](all ...T) []string {
+	names := make([]string, len(all))
+	for n, w := range all {
+		names[n] = string(w)
+	}
+	return names
+}
+
+// filter reads those parameters of the operation that narrow a list.
+func (c *call) filter() (shield.Filter, error) {
+	q := c.query
+	f := shield.Filter{
+		Name: q.text("name"), Plugin: q.text("plugin"), Used: q.flag("used"), Paused: q.flag("paused"), Suspicious: q.flag("suspicious"),
+		Op: shield.Op(q.text("op")), Statuses: q.values["status"], After: q.time("after"), Before: q.time("before"), Limit: q.number("limit"),
+		Target: q.uuid("target"), Store: q.uuid("store"), Schedule: q.uuid("schedule"), Policy: q.uuid("retention_policy"), Job: q.uuid("job"),
+	}
+	return f, q.err
+}
+
+// narrowed returns what a list has that the query wants.
+func narrowed[T any](ctx context.Context, c *call, list func(context.Context, shield.Filter) ([]T, error)) ([]T, error) {
+	f, err := c.filter()
+	if err != nil {
+		return nil, err
+	}
+	all, err := list(ctx, f)
+	return nonNil(all), err
+}
 
 // A query reads query parameters and remembers the first error.
 type query struct {
 	server *Server
-	req    bunrouter.Request
+	ctx    context.Context
 	values url.Values
-	known  []string
 	err    error
 }
 
-func (s *Server) queryOf(req bunrouter.Request) *query {
-	q := &query{server: s, req: req}
+// readQuery reads the query and refuses a parameter that the operation does not
+// have, or not like this.
+func (c *call) readQuery(ctx context.Context) error {
+	q := &query{server: c.server, ctx: ctx}
 	var err error
-	if q.values, err = url.ParseQuery(req.URL.RawQuery); err != nil {
-		q.fail(shield.Errorf(shield.Invalid, "", "the query is malformed: %w", err))
+	if q.values, err = url.ParseQuery(c.req.URL.RawQuery); err != nil {
+		return shield.Errorf(shield.Invalid, "", "the query is malformed: %w", err)
 	}
-	return q
+	c.query = q
+	for name, given := range q.values {
+		n := slices.IndexFunc(c.op.params, func(p param) bool { return p.name == name })
+		if n < 0 {
+			return c.op.unknown(name)
+		}
+		q.check(c.op.params[n], given)
+	}
+	return q.err
 }
 
-func (q *query) list(name string) []string {
-	q.known = append(q.known, name)
-	v := q.values[name]
-	delete(q.values, name)
-	return v
+// unknown is the error of a parameter that an operation does not have.
+func (op *operation) unknown(name string) error {
+	if len(op.params) == 0 {
+		return shield.FieldErrorf(fmt.Sprintf("%.100s", name), "is not a parameter here: there are none")
+	}
+	var known []string
+	for _, p := range op.params {
+		known = append(known, p.name)
+	}
+	return shield.FieldErrorf(fmt.Sprintf("%.100s", name), "is not a parameter here: %s are", strings.Join(known, ", "))
 }
 
-func (q *query) text(name string) string {
-	v := q.list(name)
-	if len(v) > 1 {
-		q.fail(shield.FieldErrorf(name, "is given %d times", len(v)))
+func (q *query) check(p param, given []string) {
+	if !p.many && len(given) > 1 {
+		q.fail(shield.FieldErrorf(p.name, "is given %d times", len(given)))
 	}
-	if len(v) == 0 {
-		return ""
+	for _, text := range given {
+		if p.words != nil && (text != "" || p.many) && !slices.Contains(p.words, text) {
+			q.fail(shield.FieldErrorf(p.name, "is %.100q: %s are allowed", text, strings.Join(p.words, ", ")))
+		}
 	}
-	return v[0]
 }
+
+func (q *query) text(name string) string { return q.values.Get(name) }
 
 func (q *query) fail(err error) {
 	if q.err == nil && err != nil {
@@ -138,40 +194,13 @@ func (q *query) time(name string) time.Time {
 	return time.Time{}
 }
 
-// enum reads one of several words.
-func (q *query) enum(name string, words []string) string {
-	text := q.text(name)
-	if text != "" && !slices.Contains(words, text) {
-		q.fail(shield.FieldErrorf(name, "is %.100q: %s are allowed", text, strings.Join(words, ", ")))
-	}
-	return text
-}
-
-func (q *query) statuses(words []string) []string {
-	list := q.list("status")
-	for _, s := range list {
-		if !slices.Contains(words, s) {
-			q.fail(shield.FieldErrorf("status", "is %.100q: %s are allowed", s, strings.Join(words, ", ")))
-		}
-	}
-	return list
-}
-
 // uuid reads a name or UUID of a noun and returns its UUID.
 func (q *query) uuid(name string) string {
 	text := q.text(name)
 	if text == "" || shield.IsUUID(text) {
 		return text
 	}
-	id, err := q.server.lookup(q.req.Context(), name, text)
+	id, err := q.server.lookup(q.ctx, name, text)
 	q.fail(err)
 	return id
-}
-
-// finish returns the first error; a parameter that nobody asked for is one.
-func (q *query) finish() error {
-	for name := range q.values {
-		q.fail(shield.FieldErrorf(fmt.Sprintf("%.100s", name), "is not a parameter here: %s are", strings.Join(q.known, ", ")))
-	}
-	return q.err
 }

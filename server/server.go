@@ -7,7 +7,6 @@ package server
 import (
 	"context"
 	"crypto/sha256"
-	"crypto/subtle"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -18,6 +17,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/danielgtaylor/huma/v2"
 	"github.com/uptrace/bunrouter"
 
 	"github.com/shieldhq/shield"
@@ -40,8 +40,12 @@ type Vault interface {
 
 // Options configures a Server.
 type Options struct {
-	// Token is what clients must present as bearer token. Required.
+	// Token is what clients must present as bearer token, which makes them
+	// administrators. Required, unless there is Authenticate.
 	Token shield.Secret
+	// Authenticate returns who makes a request, or Unauthorized; nil: whoever
+	// has the Token.
+	Authenticate func(*http.Request) (shield.Principal, error)
 	// Release is the version of the program, shown by status.
 	Release string
 	// Mode says that the daemon runs in a special way, shown by status: "DEV",
@@ -74,8 +78,9 @@ type Server struct {
 	token     [sha256.Size]byte
 	started   time.Time
 	router    *bunrouter.Router
-	// registered are all routes, in the form of Routes.
-	registered []string
+	api       huma.API
+	// operations are all routes.
+	operations []*operation
 }
 
 var _ http.Handler = (*Server)(nil)
@@ -98,6 +103,9 @@ func New(c shield.Catalog, s shield.Scheduler, p Plugins, v Vault, opts Options)
 	if srv.opts.CheckLimit == nil {
 		srv.opts.CheckLimit = func(*shield.Limit) error { return nil }
 	}
+	if srv.opts.Authenticate == nil {
+		srv.opts.Authenticate = srv.bearer
+	}
 	srv.routes()
 	return srv
 }
@@ -105,7 +113,11 @@ func New(c shield.Catalog, s shield.Scheduler, p Plugins, v Vault, opts Options)
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	defer func() {
-		if p := recover(); p != nil {
+		switch p := recover(); p {
+		case nil:
+		case http.ErrAbortHandler: // the connection is to be broken
+			panic(p)
+		default:
 			s.problem(w, req, fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
 		}
 	}()
@@ -139,97 +151,28 @@ func (s *Server) notFound(w http.ResponseWriter, req *http.Request) {
 		Detail: fmt.Sprintf("%.20s is not a method of %.200s: %s are", req.Method, req.URL.Path, strings.Join(methods, ", "))})
 }
 
-// methods returns those that the routes of a path have.
-func (s *Server) methods(path string) []string {
-	var methods []string
-	for _, r := range s.registered {
-		method, pattern, _ := strings.Cut(r, " ")
-		if matches(pattern, path) {
-			methods = append(methods, method)
-		}
-	}
-	return methods
-}
-
-func matches(pattern, path string) bool {
-	want, have := strings.Split(pattern, "/"), strings.Split(path, "/")
-	return slices.EqualFunc(want, have, func(w, h string) bool { return w == h || strings.HasPrefix(w, ":") && h != "" })
-}
-
-// Routes returns every route as its method and path, like
-// "GET /v1/jobs/:ref".
-func (s *Server) Routes() []string { return slices.Clone(s.registered) }
-
-// routes is a group of routes that the server remembers.
-type routes struct {
-	server *Server
-	group  *bunrouter.Group
-	prefix string
-}
-
-func (r routes) handle(method, path string, h bunrouter.HandlerFunc) {
-	r.server.registered = append(r.server.registered, method+" "+r.prefix+path)
-	r.group.Handle(method, path, h)
-}
-
 func (s *Server) routes() {
 	none := func(w http.ResponseWriter, req bunrouter.Request) error {
 		s.notFound(w, req.Request)
 		return nil
 	}
-	s.router = bunrouter.New(bunrouter.WithNotFoundHandler(none), bunrouter.WithMethodNotAllowedHandler(none), bunrouter.Use(s.errors))
-	open := routes{s, &s.router.Group, ""}
-	open.handle("GET", "/healthz", func(w http.ResponseWriter, _ bunrouter.Request) error {
-		return s.json(w, http.StatusOK, map[string]string{"status": "ok"})
-	})
-	g := routes{s, s.router.Use(s.authenticate).NewGroup("/v1"), "/v1"}
-	s.targets().mount(g)
-	s.stores().mount(g)
-	s.schedules().mount(g)
-	s.policies().mount(g)
-	s.jobs().mount(g)
-	g.handle("GET", "/retention/:ref/preview", s.previewPolicy)
-	g.handle("GET", "/jobs/:ref/retention", s.previewJob)
-	s.mountArchives(g)
-	s.mountTasks(g)
-	g.handle("GET", "/plugins", s.listPlugins)
-	g.handle("GET", "/plugins/:ref", s.showPlugin)
-	s.mountModules(g)
-	g.handle("GET", "/runs", s.listRuns)
-	g.handle("GET", "/events", s.listEvents)
-	g.handle("GET", "/status", s.showStatus)
-}
-
-// errors turns what handlers return into problem documents.
-func (s *Server) errors(next bunrouter.HandlerFunc) bunrouter.HandlerFunc {
-	return func(w http.ResponseWriter, req bunrouter.Request) error {
-		if err := next(w, req); err != nil {
-			s.problem(w, req.Request, err)
-		}
-		return nil
-	}
-}
-
-func (s *Server) authenticate(next bunrouter.HandlerFunc) bunrouter.HandlerFunc {
-	return func(w http.ResponseWriter, req bunrouter.Request) error {
-		scheme, token, _ := strings.Cut(req.Header.Get("Authorization"), " ")
-		sum := sha256.Sum256([]byte(token))
-		if !strings.EqualFold(scheme, "Bearer") || token == "" || subtle.ConstantTimeCompare(sum[:], s.token[:]) != 1 {
-			w.Header().Set("WWW-Authenticate", "Bearer")
-			return shield.Errorf(shield.Unauthorized, "", "a valid token is wanted in the header Authorization: Bearer TOKEN")
-		}
-		return next(w, req)
-	}
-}
-
-// ref returns the name or UUID in the path.
-func ref(req bunrouter.Request) string {
-	text := req.Param("ref")
-	if req.URL.RawPath == "" {
-		return text
-	}
-	if plain, err := url.PathUnescape(text); err == nil {
-		return plain
-	}
-	return text
+	s.router = bunrouter.New(bunrouter.WithNotFoundHandler(none), bunrouter.WithMethodNotAllowedHandler(none))
+	s.api = s.newAPI(adapter{s.router})
+	s.api.UseMiddleware(s.authorize)
+	handle(s, operation{method: "GET", path: "/healthz", id: "health", tag: "Daemon", summary: "Whether the daemon answers"},
+		func(context.Context, *call) (Health, error) { return Health{"ok"}, nil })
+	s.targets().mount()
+	s.stores().mount()
+	s.schedules().mount()
+	s.policies().mount()
+	s.jobs().mount()
+	s.mountPreviews()
+	s.mountArchives()
+	s.mountTasks()
+	s.mountActions()
+	s.mountPlugins()
+	s.mountModules()
+	s.mountDaemon()
+	s.mountDocument()
+	s.finishDocument()
 }

@@ -110,16 +110,6 @@ func readBody(w http.ResponseWriter, req *http.Request) ([]byte, error) {
 	return b, nil
 }
 
-// readOptional decodes a request's body into v, and leaves v as it is if there
-// is none.
-func readOptional(w http.ResponseWriter, req *http.Request, v any) error {
-	body, err := readBody(w, req)
-	if err != nil || len(body) == 0 {
-		return err
-	}
-	return decode(body, v)
-}
-
 // decode reads exactly one JSON value without unknown fields into v.
 func decode(body []byte, v any) error {
 	d := json.NewDecoder(bytes.NewReader(body))

@@ -1,0 +1,79 @@
+package server
+
+import (
+	"context"
+	"time"
+
+	"github.com/shieldhq/shield"
+)
+
+func (s *Server) mountArchives() {
+	op := func(method, path, id, summary string, role shield.Role) operation {
+		return operation{method: method, path: "/v1/archives" + path, id: id, tag: "Archives", summary: summary, role: role}
+	}
+	list := op("GET", "", "listArchives", "List archives, the newest first", shield.RoleViewer)
+	list.params = []param{byTarget, byStore, byJob, byPlugin, bySuspicion, after, before, limit, byArchive}
+	list.fails = []shield.Code{shield.NotFound}
+	handle(s, list, func(ctx context.Context, c *call) ([]*shield.Archive, error) {
+		return narrowed(ctx, c, s.catalog.Archives)
+	})
+	handle(s, op("GET", "/{ref}", "getArchive", "Show an archive", shield.RoleViewer),
+		func(ctx context.Context, c *call) (*shield.Archive, error) { return s.catalog.Archive(ctx, c.ref()) })
+	patch := op("PATCH", "/{ref}", "patchArchive", "Change the notes of an archive and whether it is held", shield.RoleOperator)
+	patch.body, patch.fails = bodyOf[ArchivePatch](), []shield.Code{shield.Conflict}
+	patch.body.media = []string{"application/merge-patch+json", "application/json"}
+	take(s, patch, s.changeArchive)
+	acknowledge := op("POST", "/{ref}/acknowledge", "acknowledgeArchive", "Say that a suspicious archive is fine", shield.RoleOperator)
+	acknowledge.body, acknowledge.fails = optional[AcknowledgeRequest](), []shield.Code{shield.Conflict}
+	take(s, acknowledge, s.acknowledgeArchive)
+}
+
+// ArchivePatch is all that clients may change of an archive.
+type ArchivePatch struct {
+	Notes *string `json:"notes,omitempty"`
+	Held  *bool   `json:"held,omitempty"`
+}
+
+func (s *Server) changeArchive(ctx context.Context, c *call, change *ArchivePatch) (*shield.Archive, error) {
+	if change.Notes == nil && change.Held == nil {
+		return nil, shield.FieldErrorf("notes", "is missing: notes and held are all that can be changed of an archive")
+	}
+	a, err := s.catalog.Archive(ctx, c.ref())
+	if err != nil {
+		return nil, err
+	}
+	if change.Notes != nil {
+		a.Notes = *change.Notes
+	}
+	if change.Held != nil {
+		if *change.Held && a.Status != shield.ArchiveValid && a.Status != shield.ArchiveInvalid {
+			return nil, shield.Errorf(shield.Conflict, "", "archive %s is %s: only one that is not about to be purged can be held", a.UUID, a.Status)
+		}
+		a.Held = *change.Held
+	}
+	return a, s.catalog.UpdateArchive(ctx, a)
+}
+
+// AcknowledgeRequest is the body of an acknowledgement.
+type AcknowledgeRequest struct {
+	Note string `json:"note,omitempty"` // why the archive is fine
+}
+
+// acknowledgeArchive notes that somebody says that a suspicious archive is fine.
+func (s *Server) acknowledgeArchive(ctx context.Context, c *call, r *AcknowledgeRequest) (*shield.Archive, error) {
+	if err := shield.ValidateText("note", r.Note); err != nil {
+		return nil, err
+	}
+	a, err := s.catalog.Archive(ctx, c.ref())
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case a.Suspicion == "":
+		return nil, shield.Errorf(shield.Conflict, "", "archive %s is not suspicious: there is nothing to acknowledge", a.UUID)
+	case !a.Suspicious():
+		return nil, shield.Errorf(shield.Conflict, "", "archive %s was acknowledged already, by %s at %s", a.UUID, a.AcknowledgedBy, a.AcknowledgedAt.Format(time.RFC3339))
+	}
+	a.AcknowledgedAt, a.AcknowledgedBy, a.AcknowledgedNote = time.Now(), principal(ctx).Name, r.Note
+	return a, s.catalog.UpdateArchive(ctx, a)
+}
