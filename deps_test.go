@@ -63,6 +63,8 @@ var allowed = map[string][]string{
 	"plugins-wasm/restic/restic":            {"", "plugin", "plugins-wasm/internal/child"},
 	"server":                                {"", "plugin", "scheduler/retention", "scheduler/timespec"}, // what only computes
 	"daemon":                                {"*"},
+	"internal/period":                       nil,
+	"server/apply":                          {"", "internal/period", "plugin", "scheduler/timespec", "server"},
 	"internal/bundled":                      {},
 	"internal/faultproxy":                   {},
 	"internal/bundled/pack":                 {},
@@ -76,7 +78,7 @@ var allowed = map[string][]string{
 	"internal/shieldtest":                   {"plugin", "wasmhost"},
 	"internal/version":                      {},
 	"cmd/shieldd":                           {"", "daemon", "internal/nativeplugins", "internal/version", "wasmhost"},
-	"cmd/shield":                            {"", "internal/endpointarg", "internal/nativeplugins", "internal/version", "plugin", "plugin/exec", "plugin/plugintest", "scheduler/timespec", "server", "wasmhost"},
+	"cmd/shield":                            {"", "internal/endpointarg", "internal/nativeplugins", "internal/period", "internal/version", "plugin", "plugin/exec", "plugin/plugintest", "scheduler/timespec", "server", "server/apply", "wasmhost"},
 	"cmd/shield-agent":                      {"*"},
 	"cmd/shield-schema":                     {"catalog", "internal/version"},
 	"examples/target-go":                    {"", "plugin", "plugin/pdk"},

@@ -178,6 +178,12 @@ func (c *Client) Tasks() NounClient[shield.Task] { return NounClient[shield.Task
 // Runs returns the client of runs, which knows List.
 func (c *Client) Runs() NounClient[shield.Run] { return NounClient[shield.Run]{c, "/v1/runs"} }
 
+// Objects returns the client of the noun at a path, like /v1/jobs, whose things
+// are JSON objects.
+func (c *Client) Objects(path string) NounClient[map[string]any] {
+	return NounClient[map[string]any]{c, path}
+}
+
 // Create makes one and returns it as the daemon has it.
 func (n NounClient[T]) Create(ctx context.Context, v *T) (*T, error) {
 	out := new(T)

@@ -7,6 +7,7 @@ import (
 	_ "time/tzdata" // not every host has zone files
 
 	"github.com/shieldhq/shield"
+	periods "github.com/shieldhq/shield/internal/period"
 	"github.com/shieldhq/shield/scheduler/timespec"
 )
 
@@ -100,7 +101,7 @@ func explain(sch *timespec.Schedule, from time.Time, n int) *explanation {
 func (x *explanation) print(e *env, sch *timespec.Schedule, from time.Time) error {
 	fmt.Fprintf(e.out, "canonical: %s\nmeaning:   %s\ntime zone: %s\n", x.Canonical, x.Meaning, x.Timezone)
 	if sch.Jitter > 0 {
-		fmt.Fprintf(e.out, "jitter:    each job begins at its own time, below %s later\n", keep(int64(sch.Jitter/time.Second)))
+		fmt.Fprintf(e.out, "jitter:    each job begins at its own time, below %s later\n", periods.Format(int64(sch.Jitter/time.Second)))
 	}
 	change := "never change from then on"
 	if c, ok := timespec.NextChange(from, sch.Location); ok {

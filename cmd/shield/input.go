@@ -5,12 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"strconv"
 	"strings"
 
 	"github.com/shieldhq/shield"
 	"github.com/shieldhq/shield/internal/endpointarg"
+	periods "github.com/shieldhq/shield/internal/period"
 )
 
 // endpoint reads an endpoint given as JSON, as @FILE, or as - for standard
@@ -18,8 +18,6 @@ import (
 func (e *env) endpoint(text string) (shield.Endpoint, error) {
 	return endpointarg.Read(text, e.in)
 }
-
-var expiryUnits = map[byte]int64{'s': 1, 'm': 60, 'h': 3600, 'd': 86400, 'w': 7 * 86400, 'y': 365 * 86400}
 
 // A period is a number of seconds, written as such or with a unit, like 90m.
 type period int64
@@ -30,8 +28,8 @@ func (p *period) UnmarshalText(text []byte) error {
 		*p = period(n)
 		return nil
 	}
-	n, err := parseExpiry(string(text))
-	if err != nil {
+	n, err := periods.Parse(string(text))
+	if err != nil || n == 0 {
 		return fmt.Errorf("%q is no time: a number and s, m, h or d is wanted, like 90m", text)
 	}
 	*p = period(n)
@@ -40,16 +38,11 @@ func (p *period) UnmarshalText(text []byte) error {
 
 // parseExpiry reads a time to keep, like 30d, and returns seconds.
 func parseExpiry(text string) (int64, error) {
-	bad := shield.FieldErrorf("expiry", "%q is no time to keep: a number and s, m, h, d, w or y (365 days) is wanted, like 30d", text)
-	if len(text) < 2 {
-		return 0, bad
+	n, err := periods.Parse(text)
+	if err != nil || n == 0 {
+		return 0, shield.FieldErrorf("expiry", "%.100q is no time to keep: a number and s, m, h, d, w or y (365 days) is wanted, like 30d", text)
 	}
-	unit := expiryUnits[text[len(text)-1]]
-	n, err := strconv.ParseInt(text[:len(text)-1], 10, 64)
-	if err != nil || unit == 0 || n < 1 || n > math.MaxInt64/unit {
-		return 0, bad
-	}
-	return n * unit, nil
+	return n, nil
 }
 
 // limit reads a limit: a rate for both directions, none, or all of it as JSON,

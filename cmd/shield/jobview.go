@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/shieldhq/shield"
+	periods "github.com/shieldhq/shield/internal/period"
 )
 
 var jobView = view[shield.Job]{
@@ -37,9 +38,9 @@ func objective(j *shield.Job) string {
 	case j.RPO == 0:
 		return "-"
 	case j.Breached:
-		return keep(j.RPO) + " MISSED"
+		return periods.Format(j.RPO) + " MISSED"
 	}
-	return keep(j.RPO)
+	return periods.Format(j.RPO)
 }
 
 // lastSuccess tells when the newest good backup of a job was taken, and why

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/shieldhq/shield"
+	periods "github.com/shieldhq/shield/internal/period"
 	"github.com/shieldhq/shield/plugin"
 	"github.com/shieldhq/shield/server"
 )
@@ -316,7 +317,7 @@ func (c *statusCmd) Run(e *env) error {
 	}
 	fmt.Fprintf(e.out, "%s running, %d pending, %d failed in the last 24 hours\n", count(len(s.Running), "task"), s.Pending, s.Failures)
 	for _, j := range s.Breached {
-		fmt.Fprintf(e.out, "  job %s misses its objective of %s: %s\n", plain(j.Name), keep(j.RPO), lastSuccess(j))
+		fmt.Fprintf(e.out, "  job %s misses its objective of %s: %s\n", plain(j.Name), periods.Format(j.RPO), lastSuccess(j))
 	}
 	for _, a := range s.Suspicious {
 		fmt.Fprintf(e.out, "SUSPICIOUS: archive %s of target %s, taken at %s, %s\n", a.UUID, plain(a.TargetName), moment(a.TakenAt), plain(a.Suspicion))

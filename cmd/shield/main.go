@@ -53,6 +53,8 @@ type cli struct {
 	Target      targetCmd      `cmd:"" hidden:"" help:"Test or probe a target."`
 	Explain     explainCmd     `cmd:"" help:"Explain a schedule, without a daemon."`
 	Plugin      pluginCmd      `cmd:"" help:"Install, grant, check and remove plugins."`
+	Apply       applyCmd       `cmd:"" help:"Make and change what YAML files describe."`
+	Export      exportCmd      `cmd:"" help:"Print what there is as YAML, for apply."`
 }
 
 // Exit statuses.
@@ -151,7 +153,7 @@ func run(args []string, in io.Reader, out, errOut io.Writer) int {
 	context.AfterFunc(ctx, stop)
 	e := &env{ctx: ctx, json: c.JSON, in: in, out: out, err: errOut}
 	// What needs no daemon needs no token either.
-	if e.client, err = c.connect(given(parsed)); err == nil || strings.HasPrefix(parsed.Command(), "explain ") {
+	if e.client, err = c.connect(given(parsed)); err == nil || strings.HasPrefix(parsed.Command(), "explain ") || c.Export.Schema {
 		err = parsed.Run(e)
 	}
 	if err != nil {

@@ -23,7 +23,8 @@ func TestMain(m *testing.M) {
 
 // TestScripts runs testdata/*.txt. The commands beside those of testscript:
 //
-// $MODULES is a folder with the plugin modules lines.wasm and fs.wasm.
+// $MODULES is a folder with the plugin modules lines.wasm and fs.wasm, $EXAMPLES
+// that of the examples.
 //
 //	startd DIR [FLAG...]    start shieldd on $WORK/DIR, with no bundled plugin but
 //	                        fs, which is compiled in; wait until it listens,
@@ -38,12 +39,17 @@ func TestMain(m *testing.M) {
 //	capture NAME REGEXP     set a variable to the first group in stdout
 func TestScripts(t *testing.T) {
 	bin := programs(t)
+	examples, err := filepath.Abs("../../examples")
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
 		RequireExplicitExec: true,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("PATH", e.Getenv("PATH")+string(os.PathListSeparator)+bin)
 			e.Setenv("MODULES", bin)
+			e.Setenv("EXAMPLES", examples)
 			e.Setenv("GORACE", "atexit_sleep_ms=0") // each shield would sleep a second
 			d := &daemon{}
 			e.Values[daemonKey{}] = d

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/shieldhq/shield"
+	periods "github.com/shieldhq/shield/internal/period"
 	"github.com/shieldhq/shield/plugin"
 	"github.com/shieldhq/shield/scheduler/timespec"
 )
@@ -75,7 +76,7 @@ var scheduleView = view[shield.Schedule]{
 var policyView = view[shield.Policy]{
 	kind: "retention policy", columns: []string{"name", "expiry", "keeps", "summary"},
 	row: func(p *shield.Policy) []string {
-		return []string{p.Name, keep(p.Expiry), dash(keepRules(p)), p.Summary}
+		return []string{p.Name, periods.Format(p.Expiry), dash(keepRules(p)), p.Summary}
 	},
 	uuid: metaUUID(func(p *shield.Policy) *shield.Meta { return &p.Meta }),
 	more: func(p *shield.Policy) [][2]string {
@@ -284,16 +285,6 @@ func took(t *shield.Task) string {
 	return fmt.Sprintf("%.1f s", t.StoppedAt.Sub(t.StartedAt).Seconds())
 }
 
-// keep shows a time to keep in the largest unit that divides it.
-func keep(seconds int64) string {
-	for _, u := range []byte("ywdhm") {
-		if n := expiryUnits[u]; seconds%n == 0 {
-			return fmt.Sprintf("%d%c", seconds/n, u)
-		}
-	}
-	return fmt.Sprintf("%ds", seconds)
-}
-
 // zoneName is the zone that a schedule goes by, which its timespec can name.
 func zoneName(s *shield.Schedule) string {
 	spec, _ := timespec.Parse(s.Timespec) // by a newer daemon, for what is wrong here
@@ -304,7 +295,7 @@ func jitter(seconds int64) string {
 	if seconds == 0 {
 		return "none"
 	}
-	return "below " + keep(seconds)
+	return "below " + periods.Format(seconds)
 }
 
 func maxTasks(n int) string {
@@ -326,5 +317,5 @@ func timeout(seconds int64) string {
 	if seconds == 0 {
 		return "the daemon's default"
 	}
-	return keep(seconds)
+	return periods.Format(seconds)
 }
