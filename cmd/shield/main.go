@@ -55,6 +55,8 @@ type cli struct {
 	Plugin      pluginCmd      `cmd:"" help:"Install, grant, check and remove plugins."`
 	Apply       applyCmd       `cmd:"" help:"Make and change what YAML files describe."`
 	Export      exportCmd      `cmd:"" help:"Print what there is as YAML, for apply."`
+	Completion  completionCmd  `cmd:"" help:"Make a shell complete what is typed."`
+	Man         manCmd         `cmd:"" help:"Print the manual page: shield man | man -l -"`
 }
 
 // Exit statuses.
@@ -153,8 +155,8 @@ func run(args []string, in io.Reader, out, errOut io.Writer) int {
 	context.AfterFunc(ctx, stop)
 	e := &env{ctx: ctx, json: c.JSON, in: in, out: out, err: errOut}
 	// What needs no daemon needs no token either.
-	if e.client, err = c.connect(given(parsed)); err == nil || strings.HasPrefix(parsed.Command(), "explain ") || c.Export.Schema {
-		err = parsed.Run(e)
+	if e.client, err = c.connect(given(parsed)); err == nil || c.alone(parsed.Command()) {
+		err = parsed.Run(e, parser)
 	}
 	if err != nil {
 		report(errOut, c.JSON, err)
@@ -163,6 +165,12 @@ func run(args []string, in io.Reader, out, errOut io.Writer) int {
 		return exitInterrupted
 	}
 	return statusOf(err)
+}
+
+// alone reports whether a command needs no daemon.
+func (c *cli) alone(command string) bool {
+	verb, _, _ := strings.Cut(command, " ")
+	return slices.Contains([]string{"explain", "completion", "man"}, verb) || c.Export.Schema
 }
 
 // usageError names all commands where kong names only some.
