@@ -27,7 +27,9 @@ type cli struct {
 	API       string           `help:"Address of the daemon." env:"SHIELD_API" default:"http://127.0.0.1:7643" placeholder:"URL"`
 	Token     string           `help:"API token. Every user of this host can see it here: prefer the environment or a file." env:"SHIELD_TOKEN" placeholder:"TOKEN"`
 	TokenFile string           `help:"File that holds the API token." env:"SHIELD_TOKEN_FILE" placeholder:"FILE"`
-	JSON      bool             `help:"Print JSON; errors too, on standard error." env:"SHIELD_JSON"`
+	Output    string           `short:"o" help:"table, wide (all columns, of which nothing is cut), json or yaml." env:"SHIELD_OUTPUT" placeholder:"table|wide|json|yaml"`
+	JSON      bool             `help:"Print JSON; errors too, on standard error. The same as --output json." env:"SHIELD_JSON"`
+	Format    string           `help:"Go template to print each thing with, of the fields that JSON has: '{{.name}} {{.plugin}}'." placeholder:"TEMPLATE"`
 	Version   kong.VersionFlag `help:"Print the version and exit."`
 
 	Status      statusCmd      `cmd:"" help:"Show the state of the daemon."`
@@ -113,7 +115,11 @@ func statusOf(err error) int {
 type env struct {
 	ctx    context.Context
 	client *server.Client
+	// json is set where data is wanted rather than tables, and encode writes
+	// it in the form that is wanted.
 	json   bool
+	encode func(any) error
+	wide   bool // tables with all columns
 	in     io.Reader
 	out    io.Writer
 	err    io.Writer
@@ -146,20 +152,24 @@ func run(args []string, in io.Reader, out, errOut io.Writer) int {
 		return exited
 	}
 	if err != nil {
-		report(errOut, c.JSON || slices.Contains(args, "--json"), usageError(err))
+		report(errOut, c.asJSON() || slices.Contains(args, "--json"), usageError(err))
 		return exitUsage
 	}
 	// The second signal ends the process at once.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop)
-	e := &env{ctx: ctx, json: c.JSON, in: in, out: out, err: errOut}
+	e := &env{ctx: ctx, in: in, out: out, err: errOut}
+	if err := e.shape(&c); err != nil {
+		report(errOut, c.asJSON(), err)
+		return exitUsage
+	}
 	// What needs no daemon needs no token either.
 	if e.client, err = c.connect(given(parsed)); err == nil || c.alone(parsed.Command()) {
 		err = parsed.Run(e, parser)
 	}
 	if err != nil {
-		report(errOut, c.JSON, err)
+		report(errOut, c.asJSON(), err)
 	}
 	if err != nil && ctx.Err() != nil {
 		return exitInterrupted

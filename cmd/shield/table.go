@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -13,13 +12,6 @@ import (
 	"golang.org/x/term"
 )
 
-func (e *env) printJSON(v any) error {
-	enc := json.NewEncoder(e.out)
-	enc.SetIndent("", "  ")
-	enc.SetEscapeHTML(false)
-	return enc.Encode(v)
-}
-
 // printList prints a table, or that there are none of what.
 func printList[T any](e *env, all []*T, v view[T], what string) error {
 	if e.json {
@@ -29,11 +21,54 @@ func printList[T any](e *env, all []*T, v view[T], what string) error {
 		_, err := fmt.Fprintf(e.err, "there are no %s\n", what)
 		return err
 	}
+	if e.wide {
+		return printWide(e, all, v)
+	}
 	rows := make([][]string, 0, len(all))
 	for _, one := range all {
 		rows = append(rows, v.row(one))
 	}
 	return table(e.out, v.columns, rows)
+}
+
+// printWide prints a table with all that show shows, of which nothing is cut.
+func printWide[T any](e *env, all []*T, v view[T]) error {
+	columns := slices.Clone(v.columns)
+	var rows [][]string
+	for _, one := range all {
+		row := v.row(one)
+		for _, l := range v.lines(one) {
+			if l[0] == "" {
+				continue
+			}
+			at := slices.Index(columns, l[0])
+			if at < 0 {
+				at = len(columns)
+				columns = append(columns, l[0])
+			}
+			for len(row) <= at {
+				row = append(row, "")
+			}
+			row[at] = l[1]
+		}
+		rows = append(rows, row)
+	}
+	for n := range rows {
+		rows[n] = append(rows[n], make([]string, len(columns)-len(rows[n]))...)
+	}
+	return fitted(e.out, columns, rows, 0)
+}
+
+// lines are what a view has beside its columns.
+func (v *view[T]) lines(one *T) [][2]string {
+	var lines [][2]string
+	if v.more != nil {
+		lines = v.more(one)
+	}
+	if v.uuid != nil {
+		lines = append(lines, [2]string{"uuid", v.uuid(one)})
+	}
+	return lines
 }
 
 // printOne prints a label and a value a line.
@@ -46,12 +81,7 @@ func printOne[T any](e *env, one *T, v view[T]) error {
 	for i, c := range v.columns {
 		lines = append(lines, [2]string{c, row[i]})
 	}
-	if v.more != nil {
-		lines = append(lines, v.more(one)...)
-	}
-	if v.uuid != nil {
-		lines = append(lines, [2]string{"uuid", v.uuid(one)})
-	}
+	lines = append(lines, v.lines(one)...)
 	width := 0
 	for _, l := range lines {
 		width = max(width, cells(l[0])+1)
@@ -61,7 +91,7 @@ func printOne[T any](e *env, one *T, v view[T]) error {
 		if label != "" {
 			label += ":"
 		}
-		if err := printRow(e.out, []string{label, l[1]}, []int{width, 0}); err != nil {
+		if err := printRow(e.out, []string{label, l[1]}, []int{width, 0}, nil); err != nil {
 			return err
 		}
 	}
@@ -71,6 +101,11 @@ func printOne[T any](e *env, one *T, v view[T]) error {
 // table prints rows under headings. On a terminal, long texts are cut so
 // that a row fits; elsewhere nothing is.
 func table(w io.Writer, columns []string, rows [][]string) error {
+	return fitted(w, columns, rows, screenWidth(w))
+}
+
+// fitted prints a table for a screen of so many cells; 0: of any number.
+func fitted(w io.Writer, columns []string, rows [][]string, screen int) error {
 	head := make([]string, len(columns))
 	for i, c := range columns {
 		head[i] = strings.ToUpper(c)
@@ -82,11 +117,15 @@ func table(w io.Writer, columns []string, rows [][]string) error {
 			widths[i] = max(widths[i], cells(r[i]))
 		}
 	}
-	if screen := screenWidth(w); screen > 0 {
+	if screen > 0 {
 		fit(columns, widths, screen)
 	}
-	for _, r := range append([][]string{head}, rows...) {
-		if err := printRow(w, r, widths); err != nil {
+	if err := printRow(w, head, widths, nil); err != nil {
+		return err
+	}
+	paint := painter(w, columns)
+	for _, r := range rows {
+		if err := printRow(w, r, widths, paint); err != nil {
 			return err
 		}
 	}
@@ -97,15 +136,20 @@ func table(w io.Writer, columns []string, rows [][]string) error {
 const gap = "  "
 
 // printRow prints cells, each as wide as its column, without space at the
-// end. The last is as long as it is unless its width says otherwise.
-func printRow(w io.Writer, row []string, widths []int) error {
+// end. The last is as long as it is unless its width says otherwise. What paint
+// returns for a cell takes its place.
+func printRow(w io.Writer, row []string, widths []int, paint func(column int, cell string) string) error {
 	var b strings.Builder
 	for i, cell := range row {
 		cell = plain(cell)
 		if n := widths[i]; n > 0 && cells(cell) > n {
 			cell = string([]rune(cell)[:n-1]) + "…"
 		}
-		b.WriteString(cell)
+		if paint != nil {
+			b.WriteString(paint(i, cell))
+		} else {
+			b.WriteString(cell)
+		}
 		b.WriteString(strings.Repeat(" ", max(widths[i]-cells(cell), 0)) + gap)
 	}
 	_, err := fmt.Fprintln(w, strings.TrimRight(b.String(), " "))

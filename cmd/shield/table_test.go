@@ -37,7 +37,7 @@ func TestTable(t *testing.T) {
 		t.Errorf("%q, want %q", b.String(), want)
 	}
 	b.Reset()
-	if err := printRow(&b, []string{"a long name", "x"}, []int{5, 0}); err != nil || b.String() != "a lo…  x\n" {
+	if err := printRow(&b, []string{"a long name", "x"}, []int{5, 0}, nil); err != nil || b.String() != "a lo…  x\n" {
 		t.Errorf("%q, %v", b.String(), err)
 	}
 }
