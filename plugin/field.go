@@ -215,11 +215,7 @@ func (i *Info) Resolve(r Role, e shield.Endpoint) (shield.Endpoint, error) {
 		return nil, err
 	}
 	out := map[string]any{}
-	for n := range i.Fields {
-		f := &i.Fields[n]
-		if !f.serves(r) {
-			continue
-		}
+	for _, f := range i.Of(r) {
 		v, present := in[f.Name]
 		delete(in, f.Name)
 		if err := f.resolve(v, present, out); err != nil {
@@ -279,10 +275,8 @@ func (i *Info) refuseUnknown(r Role, rest map[string]any) error {
 	}
 	sort.Strings(unknown)
 	var known []string
-	for n := range i.Fields {
-		if i.Fields[n].serves(r) {
-			known = append(known, i.Fields[n].Name)
-		}
+	for _, f := range i.Of(r) {
+		known = append(known, f.Name)
 	}
 	return shield.FieldErrorf("endpoint."+unknown[0], "is not a field of %s as a %s: %s", i.Name, r, strings.Join(known, ", "))
 }
@@ -290,8 +284,8 @@ func (i *Info) refuseUnknown(r Role, rest map[string]any) error {
 // Secrets returns the names of the secret fields of a role.
 func (i *Info) Secrets(r Role) []string {
 	var names []string
-	for n := range i.Fields {
-		if f := &i.Fields[n]; f.serves(r) && f.IsSecret() {
+	for _, f := range i.Of(r) {
+		if f.IsSecret() {
 			names = append(names, f.Name)
 		}
 	}

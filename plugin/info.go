@@ -258,6 +258,17 @@ func (f *Field) roles() []Role {
 	return []Role{f.Mode}
 }
 
+// Of returns the fields of a role, in their order.
+func (i *Info) Of(r Role) []*Field {
+	var all []*Field
+	for n := range i.Fields {
+		if f := &i.Fields[n]; f.serves(r) {
+			all = append(all, f)
+		}
+	}
+	return all
+}
+
 func (f *Field) serves(r Role) bool { return slices.Contains(f.roles(), r) }
 
 var fieldName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]{0,63}$`)

@@ -22,6 +22,7 @@ type createCmd struct {
 type naming struct {
 	Name    string `help:"Its name, unique among its kind." required:""`
 	Summary string `help:"What it is for."`
+	Editor  bool   `help:"Write it as YAML in $EDITOR."`
 }
 
 func (n *naming) meta() shield.Meta { return shield.Meta{Name: n.Name, Summary: n.Summary} }

@@ -40,6 +40,7 @@ type renaming struct {
 	refArg
 	Name    *string `help:"New name."`
 	Summary *string `help:"What it is for."`
+	Editor  bool    `help:"Change it as YAML in $EDITOR."`
 }
 
 func (r *renaming) patch() patch { return patch{}.set("name", r.Name).set("summary", r.Summary) }

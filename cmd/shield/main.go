@@ -151,6 +151,17 @@ func run(args []string, in io.Reader, out, errOut io.Writer) int {
 	if exited >= 0 { // --help or --version
 		return exited
 	}
+	e := &env{ctx: context.Background(), in: in, out: out, err: errOut}
+	if err != nil {
+		more, failed := c.interview(parser, args, err, e)
+		if failed != nil {
+			report(errOut, c.asJSON(), failed)
+			return statusOf(failed)
+		}
+		if more != nil {
+			parsed, err = parser.Parse(more)
+		}
+	}
 	if err != nil {
 		report(errOut, c.asJSON() || slices.Contains(args, "--json"), usageError(err))
 		return exitUsage
@@ -159,14 +170,14 @@ func run(args []string, in io.Reader, out, errOut io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop)
-	e := &env{ctx: ctx, in: in, out: out, err: errOut}
+	e.ctx = ctx
 	if err := e.shape(&c); err != nil {
 		report(errOut, c.asJSON(), err)
 		return exitUsage
 	}
 	// What needs no daemon needs no token either.
 	if e.client, err = c.connect(given(parsed)); err == nil || c.alone(parsed.Command()) {
-		err = parsed.Run(e, parser)
+		err = c.perform(parser, parsed, args, e)
 	}
 	if err != nil {
 		report(errOut, c.asJSON(), err)
@@ -175,6 +186,24 @@ func run(args []string, in io.Reader, out, errOut io.Writer) int {
 		return exitInterrupted
 	}
 	return statusOf(err)
+}
+
+// perform runs a command, after it has asked for what is to be edited if the
+// command does not say.
+func (c *cli) perform(parser *kong.Kong, parsed *kong.Context, args []string, e *env) error {
+	if editorWanted(parsed) && e.client != nil {
+		return e.inEditor(parsed)
+	}
+	more, err := c.revise(parsed, args, e)
+	if err != nil {
+		return err
+	}
+	if more != nil {
+		if parsed, err = parser.Parse(more); err != nil {
+			return usageError(err)
+		}
+	}
+	return parsed.Run(e, parser)
 }
 
 // alone reports whether a command needs no daemon.
