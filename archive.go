@@ -33,7 +33,10 @@ func (a *Archive) Suspicious() bool { return a.Suspicion != "" && a.Acknowledged
 
 // An Archive is what a good backup left in a store.
 type Archive struct {
-	UUID        string        `json:"uuid"`
+	UUID string `json:"uuid"`
+	// Version is raised with every change. UpdateArchive refuses what was made
+	// of an older one; 0 is not compared.
+	Version     int64         `json:"version"`
 	Target      string        `json:"target_uuid"`
 	Store       string        `json:"store_uuid"`
 	Job         string        `json:"job_uuid"`

@@ -54,6 +54,7 @@ type Filter struct {
 	Schedule string // UUID
 	Policy   string // UUID
 	Job      string // UUID
+	Archive  string // UUID; of tasks
 	Statuses []string
 	Op       Op
 	Used     *bool // referred to by a job
@@ -116,15 +117,25 @@ type ArchiveService interface {
 	Archives(ctx context.Context, f Filter) ([]*Archive, error)
 	// UpdateArchive writes notes, status, purge reason, expiry, whether it is
 	// held, its review, and its acknowledgement, which is never taken back. It
-	// returns Conflict for what follows from a read that is out of date: to
-	// give up an archive that is held, to take back that one was given up, and
-	// to hold or release it with another review.
+	// returns Conflict for what follows from a read that is out of date: for
+	// another Version and, where that is 0, to give up an archive that is held,
+	// to take back that one was given up, and to hold or release it with
+	// another review.
 	UpdateArchive(ctx context.Context, a *Archive) error
-	// ExpiredArchives returns at most limit valid archives whose expiry, or
-	// whose review if there is one, is at or before now, without those that
-	// are held and without the newest valid one of each target that is not
-	// suspicious.
-	ExpiredArchives(ctx context.Context, now time.Time, limit int) ([]*Archive, error)
+	// ReviewArchives asks decide about some of the targets that have valid
+	// archives, not held, whose expiry or, if there is one, whose review is at
+	// or before now, those waiting longest first. Of these archives, it makes
+	// the unwanted ones expired, for a reason that names their expiry, and has
+	// the others reviewed at next. It passes over those that have changed
+	// since decide was asked, and never gives up the newest valid one of a
+	// target that is not suspicious. It reports whether there may be more.
+	ReviewArchives(ctx context.Context, now, next time.Time, decide func(*Review) error) (more bool, err error)
+	// ArchivesToPurge returns at most limit archives that are expired or
+	// purging and for which no purge is queued or runs, by UUID, from the first
+	// behind after on.
+	ArchivesToPurge(ctx context.Context, after string, limit int) ([]*Archive, error)
+	// OpenPurges is how many purges of archives are queued or run.
+	OpenPurges(ctx context.Context) (int, error)
 	// Inventory returns what is known of the blobs of a store, by its UUID. A
 	// blob of a task that ends meanwhile is in it.
 	Inventory(ctx context.Context, store string) (*Inventory, error)

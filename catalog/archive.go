@@ -3,6 +3,7 @@ package catalog
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -14,6 +15,7 @@ type archiveRow struct {
 	bun.BaseModel    `bun:"table:archives,alias:n"`
 	ID               int64  `bun:"id,pk,autoincrement"`
 	UUID             string `bun:"uuid"`
+	Version          int64  `bun:"version"`
 	Target           string `bun:"target_uuid"`
 	TargetName       string `bun:"target_name"`
 	Store            string `bun:"store_uuid"`
@@ -51,7 +53,7 @@ type archiveRow struct {
 
 func archiveToRow(a *shield.Archive) *archiveRow {
 	return &archiveRow{
-		UUID: a.UUID, Target: a.Target, TargetName: a.TargetName, Store: a.Store, StoreName: a.StoreName, Job: a.Job,
+		UUID: a.UUID, Version: a.Version, Target: a.Target, TargetName: a.TargetName, Store: a.Store, StoreName: a.StoreName, Job: a.Job,
 		Key: a.Key, ManifestKey: a.ManifestKey,
 		TakenAt: stampOf(a.TakenAt), ExpiresAt: stampOf(a.ExpiresAt),
 		Notes: a.Notes, Status: string(a.Status), PurgeReason: a.PurgeReason, Held: a.Held, ReviewAt: stampOf(a.ReviewAt),
@@ -67,7 +69,7 @@ func archiveToRow(a *shield.Archive) *archiveRow {
 
 func (r *archiveRow) noun() *shield.Archive {
 	return &shield.Archive{
-		UUID: r.UUID, Target: r.Target, TargetName: r.TargetName, Store: r.Store, StoreName: r.StoreName, Job: r.Job,
+		UUID: r.UUID, Version: r.Version, Target: r.Target, TargetName: r.TargetName, Store: r.Store, StoreName: r.StoreName, Job: r.Job,
 		Key: r.Key, ManifestKey: r.ManifestKey,
 		TakenAt: r.TakenAt.Time, ExpiresAt: r.ExpiresAt.Time,
 		Notes: r.Notes, Status: shield.ArchiveStatus(r.Status), PurgeReason: r.PurgeReason, Held: r.Held, ReviewAt: r.ReviewAt.Time,
@@ -152,6 +154,12 @@ func suspicious(q *bun.SelectQuery, wanted *bool) *bun.SelectQuery {
 	return q.Where("(n.suspicion = '' OR n.acknowledged_at IS NOT NULL)")
 }
 
+// changeArchive writes an archive as its next version.
+func changeArchive(ctx context.Context, tx bun.Tx, a *shield.Archive) error {
+	a.Version++
+	return update(ctx, tx, archiveToRow(a), a.UUID)
+}
+
 // UpdateArchive implements shield.ArchiveService. An archive that is purged
 // stays so: its bytes are gone.
 func (db *DB) UpdateArchive(ctx context.Context, a *shield.Archive) error {
@@ -171,7 +179,10 @@ func (db *DB) UpdateArchive(ctx context.Context, a *shield.Archive) error {
 		if acknowledged {
 			made.AcknowledgedAt, made.AcknowledgedBy, made.AcknowledgedNote = whole(a.AcknowledgedAt), a.AcknowledgedBy, a.AcknowledgedNote
 		}
-		if err := update(ctx, tx, archiveToRow(&made), a.UUID); err != nil {
+		if reflect.DeepEqual(&made, old) {
+			return nil
+		}
+		if err := changeArchive(ctx, tx, &made); err != nil {
 			return err
 		}
 		if acknowledged {
@@ -226,6 +237,9 @@ func checkArchiveFresh(old, a *shield.Archive) error {
 		return changed("held", "held")
 	case old.Held != a.Held && !whole(a.ReviewAt).Equal(old.ReviewAt):
 		return changed("review_at", old.ReviewAt.UTC().Format(time.RFC3339))
+	case a.Version != 0 && a.Version != old.Version:
+		return &shield.Error{Code: shield.Conflict, Field: "version",
+			Message: fmt.Sprintf("archive %s was changed meanwhile: version %d now, %d given", a.UUID, old.Version, a.Version)}
 	}
 	return nil
 }
@@ -241,34 +255,4 @@ func recordAcknowledgement(ctx context.Context, tx bun.Tx, a *shield.Archive) er
 		text += ": " + a.AcknowledgedNote
 	}
 	return recordEvent(ctx, tx, &shield.Event{At: a.AcknowledgedAt, Kind: shield.EventArchiveAcknowledged, Subject: a.UUID, Message: text})
-}
-
-// ExpiredArchives implements shield.ArchiveService. The one that expired
-// first comes first; a limit below 1 is none.
-func (db *DB) ExpiredArchives(ctx context.Context, now time.Time, limit int) ([]*shield.Archive, error) {
-	var rows []*archiveRow
-	err := db.read(ctx, "catalog.ExpiredArchives", func(ctx context.Context, q bun.IDB) error {
-		return expiredQuery(q, &rows, now, limit).Scan(ctx)
-	})
-	if err != nil {
-		return nil, err
-	}
-	return each(rows, (*archiveRow).noun), nil
-}
-
-// expiredQuery leaves out the newest valid archive of each target: one that
-// no newer valid one exists for that is not suspicious. It names its index,
-// since SQLite would rather sort all valid archives.
-func expiredQuery(db bun.IDB, model any, now time.Time, limit int) *bun.SelectQuery {
-	q := selectArchives(db, model).
-		ModelTableExpr("archives AS n INDEXED BY archives_expiry").
-		Where("n.status = 'valid'").
-		Where("n.held = 0").
-		Where("coalesce(n.review_at, n.expires_at) <= ?", floorMilli(now)).
-		Where(`EXISTS (SELECT 1 FROM archives AS newer
-			WHERE newer.status = 'valid' AND (newer.suspicion = '' OR newer.acknowledged_at IS NOT NULL)
-			AND newer.target_uuid = n.target_uuid
-			AND (newer.taken_at, newer.id) > (n.taken_at, n.id))`).
-		OrderExpr("coalesce(n.review_at, n.expires_at), n.id")
-	return limited(q, shield.Filter{Limit: limit})
 }

@@ -104,8 +104,20 @@ func (db *DB) ArchivesSQL(f shield.Filter) string {
 	return archivesQuery(db.reader, (*archiveRow)(nil), f).String()
 }
 
-func (db *DB) ExpiredSQL() string {
-	return expiredQuery(db.reader, (*archiveRow)(nil), time.Unix(1, 0), 10).String()
+func (db *DB) WaitingSQL() string { return waitingQuery(db.reader, time.Unix(1, 0)).String() }
+
+func (db *DB) ValidSQL() string { return validQuery(db.reader, []string{"x", "y"}).String() }
+
+func (db *DB) DoubtfulSQL() string { return doubtfulQuery(db.reader, []string{"x", "y"}).String() }
+
+func (db *DB) KeepSQL() string { return strings.Replace(keepArchives("(1, 1), (2, 1)"), "?", "0", 1) }
+
+func (db *DB) GiveUpSQL() string { return giveUpArchives("(1, 1), (2, 1)") }
+
+func (db *DB) OpenPurgesSQL() string { return openPurges }
+
+func (db *DB) ToPurgeSQL() string {
+	return toPurgeQuery(db.reader, (*archiveRow)(nil), "x", 10).String()
 }
 
 func (db *DB) TasksSQL(f shield.Filter) string {

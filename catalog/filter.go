@@ -12,7 +12,7 @@ import (
 // askable reports whether something can match f at all: nothing stored has
 // text that is not valid.
 func askable(f shield.Filter) bool {
-	texts := append([]string{f.Name, f.Plugin, f.Target, f.Store, f.Schedule, f.Policy, f.Job, string(f.Op)}, f.Statuses...)
+	texts := append([]string{f.Name, f.Plugin, f.Target, f.Store, f.Schedule, f.Policy, f.Job, f.Archive, string(f.Op)}, f.Statuses...)
 	return !slices.ContainsFunc(texts, func(s string) bool { return !isText(s) })
 }
 

@@ -147,6 +147,7 @@ func applyDone(ctx context.Context, tx bun.Tx, t *shield.Task, o shield.Outcome)
 
 func insertArchive(ctx context.Context, tx bun.Tx, t *shield.Task, a shield.Archive, at time.Time) (*shield.Archive, error) {
 	completeArchive(&a, t, at)
+	a.Version = 1
 	if err := checkArchive(ctx, tx, t, &a); err != nil {
 		return nil, err
 	}
@@ -211,7 +212,7 @@ func spareArchive(ctx context.Context, tx bun.Tx, t *shield.Task, o shield.Outco
 		return err
 	}
 	a.Status, a.PurgeReason = shield.ArchiveValid, ""
-	return update(ctx, tx, archiveToRow(a), a.UUID)
+	return changeArchive(ctx, tx, a)
 }
 
 // purgeReason adds to a reason that there was nothing to remove.
@@ -247,7 +248,7 @@ func purgeArchive(ctx context.Context, tx bun.Tx, t *shield.Task, o shield.Outco
 		return err
 	}
 	a.Status, a.PurgeReason = shield.ArchivePurged, purgeReason(a.PurgeReason, t, o)
-	if err := update(ctx, tx, archiveToRow(a), a.UUID); err != nil {
+	if err := changeArchive(ctx, tx, a); err != nil {
 		return err
 	}
 	return recordPurge(ctx, tx, a, o.StoppedAt)

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -163,6 +164,21 @@ func (k noun[N, R]) list(ctx context.Context, db *DB, f shield.Filter) ([]*N, er
 		return nil, err
 	}
 	return each(rows, k.noun), nil
+}
+
+// among returns those with one of some UUIDs, by UUID.
+func (k noun[N, R]) among(ctx context.Context, q bun.IDB, uuids []string) (map[string]*N, error) {
+	slices.Sort(uuids)
+	var rows []*R
+	err := k.selectRows(q, &rows).Where("?TableAlias.uuid IN (?)", bun.List(slices.Compact(uuids))).Scan(ctx)
+	if err != nil {
+		return nil, err
+	}
+	found := make(map[string]*N, len(rows))
+	for _, n := range each(rows, k.noun) {
+		found[k.meta(n).UUID] = n
+	}
+	return found, nil
 }
 
 func (k noun[N, R]) plural() string {

@@ -95,7 +95,7 @@ func markMissing(ctx context.Context, tx bun.Tx, t *shield.Task, uuid string, o 
 		return err
 	}
 	a.Status, a.MissingAt = shield.ArchiveInvalid, whole(o.StoppedAt)
-	if err := update(ctx, tx, archiveToRow(a), a.UUID); err != nil {
+	if err := changeArchive(ctx, tx, a); err != nil {
 		return err
 	}
 	text := fmt.Sprintf("archive of target %s is missing in store %s, which has no %s", a.TargetName, a.StoreName, a.Key)
@@ -109,7 +109,7 @@ func markFound(ctx context.Context, tx bun.Tx, t *shield.Task, uuid string, o sh
 	}
 	text := fmt.Sprintf("archive of target %s, missing in store %s since %s, is there again", a.TargetName, a.StoreName, a.MissingAt.Format("2006-01-02 15:04:05Z"))
 	a.Status, a.MissingAt = shield.ArchiveValid, time.Time{}
-	if err := update(ctx, tx, archiveToRow(a), a.UUID); err != nil {
+	if err := changeArchive(ctx, tx, a); err != nil {
 		return err
 	}
 	return recordEvent(ctx, tx, &shield.Event{At: o.StoppedAt, Kind: shield.EventArchiveFound, Subject: a.UUID, Message: text})

@@ -161,6 +161,7 @@ func tasksQuery(db bun.IDB, model any, f shield.Filter) *bun.SelectQuery {
 	q = equal(q, "job_uuid", f.Job)
 	q = equal(q, "target_uuid", f.Target)
 	q = equal(q, "store_uuid", f.Store)
+	q = equal(q, "archive_uuid", f.Archive)
 	q = equal(q, "op", string(f.Op))
 	q = anyStatus(q, f.Statuses)
 	q = between(q, "requested_at", f.After, f.Before)

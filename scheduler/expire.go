@@ -10,124 +10,88 @@ import (
 )
 
 const (
-	// expireBatch is how many archives are looked at at once, and
-	// expireBatches how often before other work is done.
-	expireBatch, expireBatches = 100, 10
 	// reviewAfter is how long an archive that a rule keeps is left alone.
 	reviewAfter = time.Hour
+	// openPurges is how many purges of archives wait or run at once: enough
+	// that the runners have work, few enough that other tasks are found among
+	// them. purgesAtOnce is how many are queued before other work is done.
+	openPurges, purgesAtOnce = 1000, 25
+	// feedEvery is how often purges are queued while there are more to come.
+	feedEvery = 5 * time.Second
 )
 
-// expire queues the purge of archives that their policy no longer wants. The
-// newest valid archive of a target is never among them, nor is any of a job
-// that a suspicious one freezes.
-func (s *Scheduler) expire(ctx context.Context, now time.Time) error {
-	for range expireBatches {
-		n, err := s.expireSome(ctx, now)
-		if err != nil {
-			return err
-		}
-		if n < expireBatch {
-			break
-		}
-	}
-	return s.resumePurges(ctx)
+// A sweep is what is left of looking at archives. It goes on step by step, so
+// that runs are started meanwhile.
+type sweep struct {
+	review bool      // there may be archives to look at
+	feed   bool      // there may be purges to queue
+	after  string    // the archive whose purge was queued last
+	again  time.Time // when to go on for which there was no room; zero if all were queued
 }
 
-func (s *Scheduler) expireSome(ctx context.Context, now time.Time) (int, error) {
-	expired, err := s.catalog.ExpiredArchives(ctx, now, expireBatch)
-	if err != nil {
-		return 0, err
+// begin starts a sweep. One that has not ended goes on.
+func (w *sweep) begin() { w.review, w.feed = true, true }
+
+// expire takes a step of a sweep: it looks at some archives that their policy
+// may no longer want, or queues some purges. The newest valid archive of a
+// target is never among these, nor is any of a job that a suspicious one
+// freezes. It reports whether it is to be called again at once.
+func (s *Scheduler) expire(ctx context.Context, w *sweep, now time.Time) (more bool, err error) {
+	if !w.again.IsZero() && (!now.Before(w.again) || w.again.Sub(now) > feedEvery) {
+		w.feed = true
 	}
-	k := &keeping{scheduler: s, now: now, plans: map[string]kept{}}
-	for _, a := range expired {
-		kept, err := k.keeps(ctx, a)
-		if err != nil {
-			return 0, err
-		}
-		if kept {
-			a.ReviewAt = now.Add(reviewAfter)
-		} else {
-			a.Status = shield.ArchiveExpired
-		}
-		err = s.catalog.UpdateArchive(ctx, a)
-		if errors.Is(err, shield.Conflict) {
-			continue // somebody has just changed it: the next sweep looks again
-		}
-		if err != nil {
-			return 0, err
-		}
-		if kept {
+	switch {
+	case w.review:
+		w.review, err = s.catalog.ReviewArchives(ctx, now, now.Add(reviewAfter), func(r *shield.Review) error {
+			s.decide(r, now)
+			return nil
+		})
+	case w.feed:
+		err = s.queuePurges(ctx, w, now)
+	}
+	if err != nil {
+		w.review, w.feed = false, false // the next sweep tries again
+	}
+	return w.review || w.feed, err
+}
+
+// decide asks the policies of the jobs that have made archives of a target
+// which of them they keep. With a job its rules are gone.
+func (s *Scheduler) decide(r *shield.Review, now time.Time) {
+	asked := map[string]bool{}
+	for _, a := range r.Archives {
+		if asked[a.Job] {
 			continue
 		}
-		if err := s.purge(ctx, a, "expired "+a.ExpiresAt.UTC().Format(time.RFC3339)); err != nil {
-			return 0, err
+		asked[a.Job] = true
+		p := r.Policies[a.Job]
+		if p == nil {
+			p = &shield.Policy{}
+		}
+		decisions, err := retention.Plan(p, a.Job, r.Archives, now)
+		if err != nil {
+			s.log.Error("the archives of a job are kept, since its policy cannot be asked", "job", a.Job, "target", r.Target, "err", err)
+		}
+		for i := range decisions {
+			r.Unwanted[decisions[i].Archive.UUID] = !decisions[i].Kept()
 		}
 	}
-	return len(expired), nil
 }
 
-// keeping asks the policies of jobs which archives they keep beyond their
-// expiry, each job once.
-type keeping struct {
-	scheduler *Scheduler
-	now       time.Time
-	plans     map[string]kept // by job and target
-}
-
-// kept are the archives of a job and target that are kept, by UUID.
-type kept struct {
-	all  bool
-	some map[string]bool
-}
-
-func (k *keeping) keeps(ctx context.Context, a *shield.Archive) (bool, error) {
-	of := a.Job + " " + a.Target
-	plan, known := k.plans[of]
-	if !known {
-		var err error
-		if plan, err = k.plan(ctx, a.Job, a.Target); err != nil {
-			return false, err
-		}
-		k.plans[of] = plan
-	}
-	return plan.all || plan.some[a.UUID], nil
-}
-
-func (k *keeping) plan(ctx context.Context, job, target string) (kept, error) {
-	if frozen, err := k.scheduler.frozenBy(ctx, job, target); err != nil || frozen != nil {
-		return kept{all: true}, err
-	}
-	catalog := k.scheduler.catalog
-	j, err := catalog.Job(ctx, job)
-	if errors.Is(err, shield.NotFound) {
-		return kept{}, nil // with the job its rules are gone
-	}
+// queuePurges queues the purge of some archives that are to go and for which
+// none is queued: they have just expired, the process that meant to do it
+// died, or it was canceled.
+func (s *Scheduler) queuePurges(ctx context.Context, w *sweep, now time.Time) error {
+	open, err := s.catalog.OpenPurges(ctx)
 	if err != nil {
-		return kept{}, err
+		return err
 	}
-	p, err := catalog.Policy(ctx, j.Policy)
-	if err != nil || !p.Keeps() {
-		return kept{}, err
+	w.again = time.Time{}
+	if open >= openPurges {
+		w.feed, w.again = false, now.Add(feedEvery)
+		return nil
 	}
-	all, err := catalog.Archives(ctx, shield.Filter{Target: target, Statuses: []string{string(shield.ArchiveValid)}})
-	if err != nil {
-		return kept{}, err
-	}
-	decisions, err := retention.Plan(p, job, all, k.now)
-	if err != nil {
-		return kept{}, err
-	}
-	plan := kept{some: map[string]bool{}}
-	for i := range decisions {
-		plan.some[decisions[i].Archive.UUID] = decisions[i].Kept()
-	}
-	return plan, nil
-}
-
-// resumePurges queues the purge of archives that are to go and for which
-// none is queued: the process that meant to do it died, or it was canceled.
-func (s *Scheduler) resumePurges(ctx context.Context) error {
-	going, err := s.catalog.Archives(ctx, shield.Filter{Statuses: []string{string(shield.ArchiveExpired), string(shield.ArchivePurging)}})
+	going, err := s.catalog.ArchivesToPurge(ctx, w.after, purgesAtOnce)
 	if err != nil {
 		return err
 	}
@@ -135,11 +99,16 @@ func (s *Scheduler) resumePurges(ctx context.Context) error {
 		if err := s.purge(ctx, a, a.PurgeReason); err != nil {
 			return err
 		}
+		w.after = a.UUID
+	}
+	if len(going) < purgesAtOnce {
+		w.feed, w.after = false, ""
 	}
 	return nil
 }
 
-// purge queues the purge of an archive unless that is done already.
+// purge queues the purge of an archive unless that is done already, or
+// something forbids it for now.
 func (s *Scheduler) purge(ctx context.Context, a *shield.Archive, reason string) error {
 	_, err := s.Submit(ctx, shield.Request{Op: shield.OpPurge, Archive: a.UUID, Reason: reason})
 	if errors.Is(err, shield.Conflict) {

@@ -31,9 +31,12 @@ func (s *Scheduler) fillReconcile(ctx context.Context, t *shield.Task, r shield.
 	return err
 }
 
+// open are the states of tasks that have not ended.
+var open = []string{string(shield.TaskPending), string(shield.TaskRunning)}
+
 // openWith returns the tasks with a store that have not ended.
 func (s *Scheduler) openWith(ctx context.Context, store string) ([]*shield.Task, error) {
-	return s.catalog.Tasks(ctx, shield.Filter{Store: store, Statuses: []string{string(shield.TaskPending), string(shield.TaskRunning)}})
+	return s.catalog.Tasks(ctx, shield.Filter{Store: store, Statuses: open})
 }
 
 // reconcile has the runner compare a store with an inventory of now, and judges

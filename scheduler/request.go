@@ -186,13 +186,12 @@ func (s *Scheduler) fillPurge(ctx context.Context, t *shield.Task, r shield.Requ
 	if err := s.checkFrozen(ctx, a); err != nil {
 		return err
 	}
-	open, err := s.openWith(ctx, a.Store)
+	open, err := s.catalog.Tasks(ctx, shield.Filter{Archive: a.UUID, Statuses: open})
 	if err != nil {
 		return err
 	}
 	for _, o := range open {
 		switch {
-		case o.Archive != a.UUID:
 		case o.Op == shield.OpRestore:
 			return shield.Errorf(shield.Conflict, "", "archive %s is being restored, by task %s", a.UUID, o.UUID)
 		case o.Op == shield.OpPurge:

@@ -31,6 +31,7 @@ func (s *Scheduler) keepTime(ctx context.Context) {
 	tick := time.NewTicker(tickEvery)
 	defer tick.Stop()
 	var planned, swept, due time.Time
+	var archives sweep
 	for {
 		now := s.now()
 		if now.Sub(planned) >= replanEvery || now.Before(planned) {
@@ -43,10 +44,15 @@ func (s *Scheduler) keepTime(ctx context.Context) {
 			due = next
 		}
 		if now.Sub(swept) >= sweepEvery || now.Before(swept) {
-			s.report(ctx, "retention", s.expire(ctx, now))
+			archives.begin()
 			s.report(ctx, "recovery", s.recoverTasks(ctx, now))
 			s.report(ctx, "judging objectives", s.judgeObjectives(ctx, now))
 			swept = now
+		}
+		more, err := s.expire(ctx, &archives, now)
+		s.report(ctx, "retention", err)
+		if more && ctx.Err() == nil {
+			continue
 		}
 		select {
 		case <-ctx.Done():

@@ -129,8 +129,35 @@ func (g *gate) Archives(ctx context.Context, f shield.Filter) ([]*shield.Archive
 	return read(g, "Archives", func() ([]*shield.Archive, error) { return g.Catalog.Archives(ctx, f) })
 }
 
-func (g *gate) ExpiredArchives(ctx context.Context, now time.Time, limit int) ([]*shield.Archive, error) {
-	return read(g, "ExpiredArchives", func() ([]*shield.Archive, error) { return g.Catalog.ExpiredArchives(ctx, now, limit) })
+// ReviewArchives has a user change an archive, and the check look at what is
+// unwanted, after a scheduler has read and decided and before it writes.
+func (g *gate) ReviewArchives(ctx context.Context, now, next time.Time, decide func(*shield.Review) error) (more bool, err error) {
+	err = g.call("ReviewArchives", true, func() (err error) {
+		more, err = g.Catalog.ReviewArchives(ctx, now, next, func(r *shield.Review) error {
+			if err := decide(r); err != nil {
+				return err
+			}
+			for _, a := range r.Archives {
+				given := *a
+				if r.Unwanted[a.UUID] {
+					given.Status = shield.ArchiveExpired
+				}
+				g.p.holdNow(&given)
+				g.p.checkExpiry(&given)
+			}
+			return nil
+		})
+		return err
+	})
+	return more, err
+}
+
+func (g *gate) ArchivesToPurge(ctx context.Context, after string, limit int) ([]*shield.Archive, error) {
+	return read(g, "ArchivesToPurge", func() ([]*shield.Archive, error) { return g.Catalog.ArchivesToPurge(ctx, after, limit) })
+}
+
+func (g *gate) OpenPurges(ctx context.Context) (int, error) {
+	return read(g, "OpenPurges", func() (int, error) { return g.Catalog.OpenPurges(ctx) })
 }
 
 func (g *gate) UpdateArchive(ctx context.Context, a *shield.Archive) error {

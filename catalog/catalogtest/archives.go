@@ -13,6 +13,9 @@ func testArchives(t *testing.T, open func(t testing.TB) shield.Catalog) {
 	t.Run("Update", func(t *testing.T) { testArchiveUpdate(t, newFixture(t, open)) })
 	t.Run("Suspicious", func(t *testing.T) { testArchiveSuspicious(t, newFixture(t, open)) })
 	t.Run("Stale", func(t *testing.T) { testArchiveStale(t, newFixture(t, open)) })
+	t.Run("Version", func(t *testing.T) { testArchiveVersion(t, newFixture(t, open)) })
+	t.Run("Review", func(t *testing.T) { testReviews(t, newFixture(t, open)) })
+	t.Run("ToPurge", func(t *testing.T) { testToPurge(t, newFixture(t, open)) })
 	t.Run("Filter", func(t *testing.T) { testArchiveFilter(t, newFixture(t, open)) })
 }
 
@@ -83,8 +86,11 @@ func testArchiveSuspicious(t *testing.T, f *fixture) {
 		list, err := f.Archives(f.ctx, shield.Filter{Suspicious: &suspicious, Target: f.target.UUID})
 		return column(t, list, err, func(a *shield.Archive) string { return a.UUID })
 	}
-	expired := func() []string {
-		list, err := f.ExpiredArchives(f.ctx, epoch().Add(1000*time.Hour), 10)
+	at := epoch().Add(1000 * time.Hour)
+	expired := func() []string { // those that are given up, if nobody wants any
+		at = at.Add(time.Hour)
+		f.review(at, func(*shield.Archive) bool { return true })
+		list, err := f.Archives(f.ctx, shield.Filter{Statuses: []string{string(shield.ArchiveExpired)}})
 		return column(t, list, err, func(a *shield.Archive) string { return a.UUID })
 	}
 	wantSame(t, "suspicious ones", list(true), []string{a.UUID})
@@ -94,6 +100,8 @@ func testArchiveSuspicious(t *testing.T, f *fixture) {
 	bad := *old
 	bad.AcknowledgedAt = epoch()
 	wantCode(t, f.UpdateArchive(f.ctx, &bad), shield.Invalid, "acknowledged_at")
+	a, err = f.Archive(f.ctx, a.UUID) // which was reviewed
+	must(t, err)
 	bad = *a
 	bad.AcknowledgedAt, bad.AcknowledgedNote = epoch(), "\x00"
 	wantCode(t, f.UpdateArchive(f.ctx, &bad), shield.Invalid, "acknowledged_note")
@@ -149,6 +157,28 @@ func testArchiveStale(t *testing.T, f *fixture) {
 	wantSame(t, "the archive that was given up", read(a.UUID), a)
 }
 
+// testArchiveVersion has two schedulers review an archive in the same
+// millisecond, and a user hold it in between.
+func testArchiveVersion(t *testing.T, f *fixture) {
+	a := f.addArchive(epoch())
+	wantSame(t, "the first version", a.Version, int64(1))
+	first, second := *a, *a
+	first.ReviewAt = epoch().Add(time.Hour)
+	second.ReviewAt = first.ReviewAt
+	must(t, f.UpdateArchive(f.ctx, &first))
+	held := first
+	held.Held = true
+	must(t, f.UpdateArchive(f.ctx, &held))
+	wantCode(t, f.UpdateArchive(f.ctx, &second), shield.Conflict, "version")
+	must(t, f.UpdateArchive(f.ctx, &held)) // changes nothing
+	got, err := f.Archive(f.ctx, a.UUID)
+	must(t, err)
+	wantSame(t, "the archive that is held", got, &held)
+	wantSame(t, "its version", got.Version, int64(3))
+	second.Version, second.Notes, second.Held = 0, "whatever it is", true
+	must(t, f.UpdateArchive(f.ctx, &second))
+}
+
 func testArchiveFilter(t *testing.T, f *fixture) {
 	other := f.addTarget("other")
 	names := map[string]string{}
@@ -188,48 +218,6 @@ func testArchiveFilter(t *testing.T, f *fixture) {
 		got := column(t, list, err, func(a *shield.Archive) string { return names[a.UUID] })
 		wantSame(t, "archives", strings.Join(got, ""), test.want)
 	}
-}
-
-func testExpired(t *testing.T, open func(t testing.TB) shield.Catalog) {
-	f := newFixture(t, open)
-	lone := f.addTarget("lone")
-	now := epoch().Add(f.policy.Retention())
-	names := map[string]string{}
-	for i, name := range []string{"a", "b", "c", "d", "e"} {
-		a := f.addArchive(epoch().Add(time.Duration(i-3) * time.Second))
-		names[a.UUID] = name
-		if name == "b" { // somebody asked for its removal
-			f.setStatus(a, shield.ArchivePurging, "")
-		}
-		if name == "e" { // the newest, but found to be damaged
-			f.setStatus(a, shield.ArchiveInvalid, "")
-		}
-		if name == "c" { // as old as a, but never expires
-			a.ExpiresAt = time.Time{}
-			must(t, f.UpdateArchive(f.ctx, a))
-		}
-	}
-	f.addArchive(epoch().Add(-time.Hour), func(t *shield.Task) { t.Target = lone.UUID })
-	expired := func(now time.Time, limit int) string {
-		list, err := f.ExpiredArchives(f.ctx, now, limit)
-		return strings.Join(column(t, list, err, func(a *shield.Archive) string { return names[a.UUID] }), "")
-	}
-	wantSame(t, "a second before anything expires", expired(now.Add(-4*time.Second), 10), "")
-	wantSame(t, "when the first expires", expired(now.Add(-3*time.Second), 10), "a")
-	wantSame(t, "when all but the held have expired", expired(now.Add(time.Hour), 10), "a")
-	f.addArchive(epoch().Add(time.Hour))
-	wantSame(t, "when a newer one exists", expired(now.Add(time.Second), 10), "ad")
-	wantSame(t, "the first of them", expired(now.Add(time.Second), 1), "a")
-	first := f.archive(names, "a")
-	first.Held = true
-	must(t, f.UpdateArchive(f.ctx, first))
-	wantSame(t, "without the one that is held", expired(now.Add(time.Second), 10), "d")
-	first.Held = false
-	must(t, f.UpdateArchive(f.ctx, first))
-	first.ReviewAt = now.Add(time.Minute)
-	must(t, f.UpdateArchive(f.ctx, first))
-	wantSame(t, "before a review", expired(now.Add(time.Second), 10), "d")
-	wantSame(t, "after it", expired(now.Add(time.Minute), 10), "da")
 }
 
 // archive returns one by the name that a test has given it.

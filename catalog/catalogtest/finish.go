@@ -206,7 +206,7 @@ func testFinishPurge(t *testing.T, f *fixture) {
 	must(t, purge(a.UUID, a.UUID))
 	got, err := f.Archive(f.ctx, a.UUID)
 	must(t, err)
-	a.Status = shield.ArchivePurged
+	a.Status, a.Version = shield.ArchivePurged, a.Version+1
 	wantSame(t, "purged archive", got, a)
 	must(t, purge(a.UUID, "")) // twice is harmless
 	wantEvents(t, f, shield.EventTaskEnded, shield.EventTaskEnded, shield.EventArchivePurged,
