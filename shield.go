@@ -37,6 +37,7 @@ type Catalog interface {
 	TaskService
 	TaskLedger
 	RunService
+	PlanService
 	ObjectiveService
 	EventService
 	ModuleService
@@ -188,6 +189,29 @@ type RunService interface {
 	// longer expects. It returns Conflict if the run was started or has ended.
 	WithdrawRun(ctx context.Context, uuid string) error
 	Runs(ctx context.Context, f Filter) ([]*Run, error)
+	// DueRuns returns at most limit of the runs that are due at or before now,
+	// the first due first, from the first behind after, a UUID, on.
+	DueRuns(ctx context.Context, now time.Time, after string, limit int) ([]*DueRun, error)
+	// NextDue returns when the first run is due that is due after t, or the
+	// zero time.
+	NextDue(ctx context.Context, t time.Time) (time.Time, error)
+	// TakeSteps starts or ends runs, all in one transaction. A step whose Err
+	// is set was not taken, the others were: it is Conflict, about status, if
+	// the run is no longer due, and about due_at if one that is also to be due
+	// is over. No two steps are of one job.
+	TakeSteps(ctx context.Context, steps []*RunStep) error
+}
+
+// PlanService tells which jobs may want other runs than are recorded.
+type PlanService interface {
+	Plans(ctx context.Context, f PlanFilter) ([]*JobPlan, error)
+	// ChangedSchedules returns those that have changed since their jobs were
+	// planned, by UUID, from the first behind after on.
+	ChangedSchedules(ctx context.Context, after string) ([]*Schedule, error)
+	// Planned notes that the recorded runs are what these jobs want.
+	Planned(ctx context.Context, plans []*JobPlan) error
+	// SchedulePlanned notes that they are what a version of a schedule says.
+	SchedulePlanned(ctx context.Context, uuid string, version int64) error
 }
 
 // ObjectiveService judges whether jobs meet their objectives.

@@ -22,6 +22,10 @@ func (r *eventRow) noun() *shield.Event {
 	return &shield.Event{ID: r.ID, At: r.At.Time, Kind: shield.EventKind(r.Kind), Subject: r.Subject, Message: r.Message}
 }
 
+func eventToRow(e *shield.Event) *eventRow {
+	return &eventRow{At: stampOf(e.At), Kind: string(e.Kind), Subject: e.Subject, Message: clean(e.Message)}
+}
+
 // RecordEvent implements shield.EventService. It sets the ID and, unless
 // given, the time.
 func (db *DB) RecordEvent(ctx context.Context, e *shield.Event) error {
@@ -44,7 +48,7 @@ func recordEvent(ctx context.Context, tx bun.Tx, e *shield.Event) error {
 		e.At = time.Now()
 	}
 	e.At, e.Message = whole(e.At), clean(e.Message)
-	row := &eventRow{At: stampOf(e.At), Kind: string(e.Kind), Subject: e.Subject, Message: e.Message}
+	row := eventToRow(e)
 	err := insert(ctx, tx, row)
 	e.ID = row.ID
 	return err

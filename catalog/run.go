@@ -56,7 +56,8 @@ func recordRun(ctx context.Context, tx bun.Tx, r *shield.Run) (err error) {
 	return insert(ctx, tx, runToRow(r))
 }
 
-func checkRun(ctx context.Context, tx bun.Tx, r *shield.Run) error {
+// checkNewRun checks what needs no catalog.
+func checkNewRun(r *shield.Run) error {
 	switch r.Status {
 	case shield.RunDue, shield.RunMissed, shield.RunSkipped:
 	default:
@@ -67,6 +68,13 @@ func checkRun(ctx context.Context, tx bun.Tx, r *shield.Run) error {
 	}
 	if r.DueAt.IsZero() {
 		return shield.FieldErrorf("due_at", "is missing: a run is due at some time")
+	}
+	return nil
+}
+
+func checkRun(ctx context.Context, tx bun.Tx, r *shield.Run) error {
+	if err := checkNewRun(r); err != nil {
+		return err
 	}
 	if _, err := jobs().find(ctx, tx, r.Job); err != nil || !shield.IsUUID(r.Job) {
 		return noJob(r.Job, err)

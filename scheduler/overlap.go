@@ -36,35 +36,29 @@ func (s *Scheduler) overlap(ctx context.Context, j *shield.Job) (skip, reason st
 }
 
 // startOverlapping starts a run, or skips it, as its job wants it.
-func (s *Scheduler) startOverlapping(ctx context.Context, j *shield.Job, r *shield.Run) error {
-	skip, reason, replaced, err := s.overlap(ctx, j)
-	if err != nil {
-		return err
-	}
-	if skip != "" {
-		return s.pass(ctx, j, r, shield.RunSkipped, skip)
-	}
-	t, err := s.taskFor(ctx, shield.Request{Op: shield.OpBackup, Job: j.UUID})
-	if err != nil {
-		return s.endRun(ctx, r, shield.RunFailed, err.Error())
-	}
-	if t.MaxAttempts == 0 {
-		t.MaxAttempts = s.opts.Attempts
-	}
-	r.Reason = reason
-	err = s.catalog.StartRun(ctx, r, t)
-	if errors.Is(err, shield.Conflict) {
-		return nil // another scheduler was quicker
-	}
-	if err != nil {
-		return err
-	}
-	for _, old := range replaced {
-		if err := s.replace(ctx, old, r); err != nil {
-			s.log.Error("a task was not replaced: the one of the next run waits for it", "task", old.UUID, "by", t.UUID, "err", err)
+func (s *Scheduler) startOverlapping(ctx context.Context, t *start) error {
+	d, reason := t.due, ""
+	if d.Open {
+		skip, why, replaced, err := s.overlap(ctx, d.Job)
+		if err != nil {
+			return err
 		}
+		if skip != "" {
+			s.pass(t, shield.RunSkipped, skip)
+			return nil
+		}
+		reason, t.replaced = why, replaced
 	}
-	signal(s.wake)
+	made := s.newTask(shield.Request{Op: shield.OpBackup})
+	fillBackupOf(made, d.Job, d.Policy, d.Target, d.Store)
+	if err := made.Validate(); err != nil {
+		t.Run.Status, t.Run.Reason, t.replaced = shield.RunFailed, err.Error(), nil
+		return nil
+	}
+	if made.MaxAttempts == 0 {
+		made.MaxAttempts = s.opts.Attempts
+	}
+	t.Task, t.Run.Reason = made, reason
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -13,13 +14,7 @@ import (
 // taskFor makes the task that a request asks for, with copies of all that
 // its runner needs.
 func (s *Scheduler) taskFor(ctx context.Context, r shield.Request) (*shield.Task, error) {
-	if r.Owner == "" {
-		r.Owner = "system"
-	}
-	t := &shield.Task{
-		UUID: uuid.NewString(), Owner: r.Owner, Op: r.Op, Status: shield.TaskPending,
-		Priority: shield.DefaultPriority, RequestedAt: s.now().UTC(),
-	}
+	t := s.newTask(r)
 	var err error
 	switch r.Op {
 	case shield.OpBackup:
@@ -43,6 +38,13 @@ func (s *Scheduler) taskFor(ctx context.Context, r shield.Request) (*shield.Task
 	return t, t.Validate()
 }
 
+func (s *Scheduler) newTask(r shield.Request) *shield.Task {
+	return &shield.Task{
+		UUID: uuid.NewString(), Owner: cmp.Or(r.Owner, "system"), Op: r.Op, Status: shield.TaskPending,
+		Priority: shield.DefaultPriority, RequestedAt: s.now().UTC(),
+	}
+}
+
 func (s *Scheduler) fillStore(ctx context.Context, t *shield.Task, ref string) error {
 	if ref == "" {
 		return shield.FieldErrorf("store", "is missing: a %s task needs it", t.Op)
@@ -51,9 +53,13 @@ func (s *Scheduler) fillStore(ctx context.Context, t *shield.Task, ref string) e
 	if err != nil {
 		return err
 	}
+	setStore(t, st)
+	return nil
+}
+
+func setStore(t *shield.Task, st *shield.Store) {
 	t.Store, t.StoreName, t.StorePlugin, t.StoreEndpoint = st.UUID, st.Name, st.Plugin, st.Endpoint
 	t.StoreLimit = st.Limit
-	return nil
 }
 
 func (s *Scheduler) fillTarget(ctx context.Context, t *shield.Task, ref string) error {
@@ -64,8 +70,12 @@ func (s *Scheduler) fillTarget(ctx context.Context, t *shield.Task, ref string) 
 	if err != nil {
 		return err
 	}
-	t.Target, t.TargetName, t.TargetPlugin, t.TargetEndpoint, t.Agent = tg.UUID, tg.Name, tg.Plugin, tg.Endpoint, tg.Agent
+	setTarget(t, tg)
 	return nil
+}
+
+func setTarget(t *shield.Task, tg *shield.Target) {
+	t.Target, t.TargetName, t.TargetPlugin, t.TargetEndpoint, t.Agent = tg.UUID, tg.Name, tg.Plugin, tg.Endpoint, tg.Agent
 }
 
 func (s *Scheduler) fillBackup(ctx context.Context, t *shield.Task, r shield.Request) error {
@@ -80,15 +90,26 @@ func (s *Scheduler) fillBackup(ctx context.Context, t *shield.Task, r shield.Req
 	if err != nil {
 		return err
 	}
+	tg, err := s.catalog.Target(ctx, j.Target)
+	if err != nil {
+		return err
+	}
+	st, err := s.catalog.Store(ctx, j.Store)
+	if err != nil {
+		return err
+	}
+	fillBackupOf(t, j, p, tg, st)
+	return nil
+}
+
+func fillBackupOf(t *shield.Task, j *shield.Job, p *shield.Policy, tg *shield.Target, st *shield.Store) {
 	t.Job, t.JobName, t.Priority, t.Timeout = j.UUID, j.Name, j.Priority, j.Timeout
 	t.IdleTimeout, t.MaxAttempts, t.Backoff = j.IdleTimeout, j.Attempts, j.Backoff
 	t.Compression, t.Unencrypted, t.Retention = j.Compression, j.Unencrypted, p.Expiry
 	t.Archive = uuid.NewString()
 	t.Key = storeKey(t.RequestedAt, t.Archive)
-	if err := s.fillTarget(ctx, t, j.Target); err != nil {
-		return err
-	}
-	return s.fillStore(ctx, t, j.Store)
+	setTarget(t, tg)
+	setStore(t, st)
 }
 
 // storeKey is the key that a backup asks its store for: readable, sortable

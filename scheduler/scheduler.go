@@ -63,8 +63,9 @@ type Scheduler struct {
 	opts    Options
 	log     *slog.Logger
 
-	now       func() time.Time   // the clock of the wall, which can be set
-	schedules map[string]readied // by UUID; for keepTime alone
+	now                   func() time.Time   // the clock of the wall, which can be set
+	schedules             map[string]readied // by UUID; for keepTime alone
+	planAtOnce, planSlice int                // see their constants
 
 	wake   chan struct{} // something may be claimable
 	replan chan struct{} // jobs or schedules changed
@@ -92,8 +93,8 @@ var _ shield.Scheduler = (*Scheduler)(nil)
 func New(catalog shield.Catalog, runner shield.Runner, opts *Options) *Scheduler {
 	s := &Scheduler{
 		catalog: catalog, runner: runner, now: wallClock,
-		schedules: map[string]readied{},
-		wake:      make(chan struct{}, 1), replan: make(chan struct{}, 1),
+		schedules: map[string]readied{}, planAtOnce: planAtOnce, planSlice: planSlice,
+		wake: make(chan struct{}, 1), replan: make(chan struct{}, 1),
 		purging: make(chan struct{}, 1),
 		live:    map[string]*live{}, begun: make(chan struct{}),
 	}

@@ -105,12 +105,32 @@ func (g *gate) RecordRun(ctx context.Context, r *shield.Run) error {
 	return g.call("RecordRun", true, func() error { return g.Catalog.RecordRun(ctx, r) })
 }
 
-func (g *gate) StartRun(ctx context.Context, r *shield.Run, t *shield.Task) error {
-	return g.call("StartRun", true, func() error { return g.Catalog.StartRun(ctx, r, t) })
+func (g *gate) DueRuns(ctx context.Context, now time.Time, after string, limit int) ([]*shield.DueRun, error) {
+	return read(g, "DueRuns", func() ([]*shield.DueRun, error) { return g.Catalog.DueRuns(ctx, now, after, limit) })
 }
 
-func (g *gate) EndRun(ctx context.Context, uuid string, s shield.RunStatus, reason string) error {
-	return g.call("EndRun", true, func() error { return g.Catalog.EndRun(ctx, uuid, s, reason) })
+func (g *gate) NextDue(ctx context.Context, t time.Time) (time.Time, error) {
+	return read(g, "NextDue", func() (time.Time, error) { return g.Catalog.NextDue(ctx, t) })
+}
+
+func (g *gate) TakeSteps(ctx context.Context, steps []*shield.RunStep) error {
+	return g.call("TakeSteps", true, func() error { return g.Catalog.TakeSteps(ctx, steps) })
+}
+
+func (g *gate) Plans(ctx context.Context, f shield.PlanFilter) ([]*shield.JobPlan, error) {
+	return read(g, "Plans", func() ([]*shield.JobPlan, error) { return g.Catalog.Plans(ctx, f) })
+}
+
+func (g *gate) ChangedSchedules(ctx context.Context, after string) ([]*shield.Schedule, error) {
+	return read(g, "ChangedSchedules", func() ([]*shield.Schedule, error) { return g.Catalog.ChangedSchedules(ctx, after) })
+}
+
+func (g *gate) Planned(ctx context.Context, plans []*shield.JobPlan) error {
+	return g.call("Planned", true, func() error { return g.Catalog.Planned(ctx, plans) })
+}
+
+func (g *gate) SchedulePlanned(ctx context.Context, uuid string, version int64) error {
+	return g.call("SchedulePlanned", true, func() error { return g.Catalog.SchedulePlanned(ctx, uuid, version) })
 }
 
 func (g *gate) WithdrawRun(ctx context.Context, uuid string) error {

@@ -60,6 +60,8 @@ func (w *simulation) start() {
 		Log: slog.New(slog.NewTextHandler(noteWriter{p}, &slog.HandlerOptions{Level: slog.LevelInfo})),
 	})
 	p.sched.SetClock(w.clock)
+	planning := w.draw("planning")
+	p.sched.SetPlanning(pick(planning, 1, 2, 200), pick(planning, 0, 0, 1, 50))
 	w.processes = append(w.processes, p)
 	w.calm = time.Now()
 	if err := p.sched.Start(w.t.Context()); err != nil {

@@ -1,0 +1,305 @@
+package catalog
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"github.com/shieldhq/shield"
+)
+
+// DueRuns implements shield.RunService.
+func (db *DB) DueRuns(ctx context.Context, now time.Time, after string, limit int) ([]*shield.DueRun, error) {
+	var due []*shield.DueRun
+	err := db.read(ctx, "catalog.DueRuns", func(ctx context.Context, q bun.IDB) error {
+		var rows []*runRow
+		if err := dueQuery(q, &rows, now, after, limit).Scan(ctx); err != nil || len(rows) == 0 {
+			due = nil
+			return err
+		}
+		due = make([]*shield.DueRun, len(rows))
+		for i, r := range rows {
+			due[i] = &shield.DueRun{Run: r.noun()}
+		}
+		return fillDue(ctx, q, due)
+	})
+	return due, err
+}
+
+func dueQuery(db bun.IDB, model any, now time.Time, after string, limit int) *bun.SelectQuery {
+	q := db.NewSelect().Model(model).Where("n.status = 'due'").Where("n.due_at <= ?", floorMilli(now))
+	if after != "" {
+		q = q.Where("(n.due_at, n.id) > (SELECT due_at, id FROM runs WHERE uuid = ?)", after)
+	}
+	return q.OrderExpr("n.due_at, n.id").Limit(int64(limit))
+}
+
+// fillDue reads what the runs' jobs are, and what they refer to.
+func fillDue(ctx context.Context, q bun.IDB, due []*shield.DueRun) error {
+	of := make([]string, len(due))
+	for i, d := range due {
+		of[i] = d.Run.Job
+	}
+	found, err := jobs().among(ctx, q, of)
+	if err != nil {
+		return err
+	}
+	var refs struct{ schedules, policies, targets, stores []string }
+	for _, j := range found {
+		refs.schedules, refs.policies = append(refs.schedules, j.Schedule), append(refs.policies, j.Policy)
+		refs.targets, refs.stores = append(refs.targets, j.Target), append(refs.stores, j.Store)
+	}
+	scheds, err1 := schedules().among(ctx, q, refs.schedules)
+	pols, err2 := policies().among(ctx, q, refs.policies)
+	tgts, err3 := targets().among(ctx, q, refs.targets)
+	sts, err4 := stores().among(ctx, q, refs.stores)
+	var busy []string
+	err5 := openJobsQuery(q, of).Scan(ctx, &busy)
+	if err := shield.FirstError(err1, err2, err3, err4, err5); err != nil {
+		return err
+	}
+	open := make(map[string]bool, len(busy))
+	for _, uuid := range busy {
+		open[uuid] = true
+	}
+	for _, d := range due {
+		if j := found[d.Run.Job]; j != nil {
+			d.Job, d.Schedule, d.Policy, d.Target, d.Store = j, scheds[j.Schedule], pols[j.Policy], tgts[j.Target], sts[j.Store]
+			d.Open = open[j.UUID]
+		}
+		if d.Job != nil && (d.Schedule == nil || d.Policy == nil || d.Target == nil || d.Store == nil) {
+			d.Job = nil // it was deleted between two statements, and these with it
+		}
+	}
+	return nil
+}
+
+// openJobsQuery finds which of some jobs have backups that have not ended.
+func openJobsQuery(db bun.IDB, jobs []string) *bun.SelectQuery {
+	return db.NewSelect().Distinct().TableExpr("tasks AS n INDEXED BY tasks_open_job").Column("n.job_uuid").
+		Where("n.status IN ('pending', 'running') AND n.op = 'backup'").Where("n.job_uuid IN (?)", bun.List(jobs))
+}
+
+// NextDue implements shield.RunService.
+func (db *DB) NextDue(ctx context.Context, t time.Time) (time.Time, error) {
+	var next stamp
+	err := db.read(ctx, "catalog.NextDue", func(ctx context.Context, q bun.IDB) error {
+		return nextDueQuery(q, t).Scan(ctx, &next)
+	})
+	return next.Time, err
+}
+
+func nextDueQuery(db bun.IDB, t time.Time) *bun.SelectQuery {
+	return db.NewSelect().Table("runs").ColumnExpr("min(due_at)").Where("status = 'due'").Where("due_at > ?", floorMilli(t))
+}
+
+// TakeSteps implements shield.RunService. All is checked before anything is
+// written, so that a step is taken as a whole or not at all.
+func (db *DB) TakeSteps(ctx context.Context, steps []*shield.RunStep) error {
+	if len(steps) == 0 {
+		return nil
+	}
+	return db.write(ctx, "catalog.TakeSteps", func(ctx context.Context, tx bun.Tx) error {
+		t := taking{recorded: map[occurrence]shield.RunStatus{}}
+		if err := t.check(ctx, tx, steps); err != nil {
+			return err
+		}
+		for _, s := range steps {
+			if s.Err == nil {
+				s.Err = t.prepare(s)
+			}
+		}
+		return t.write(ctx, tx)
+	})
+}
+
+// An occurrence is what a run is unique by.
+type occurrence struct {
+	job string
+	due int64
+}
+
+func occurrenceOf(r *shield.Run) occurrence { return occurrence{r.Job, floorMilli(r.DueAt)} }
+
+// taking is the rows that a number of steps comes to.
+type taking struct {
+	recorded map[occurrence]shield.RunStatus
+	known    map[string]string // what tasks name, by UUID: its name
+	runs     []*runRow         // that are made
+	tasks    []*taskRow
+	events   []*eventRow
+	ends     []*shield.Run
+}
+
+// check reads what the steps depend on, and sets Err of those that come late.
+func (t *taking) check(ctx context.Context, tx bun.Tx, steps []*shield.RunStep) error {
+	var uuids, pairs []string
+	for _, s := range steps {
+		s.Err = nil
+		uuids = append(uuids, s.Run.UUID)
+		for _, also := range s.Also {
+			if !shield.IsUUID(also.Run.Job) {
+				return noJob(also.Run.Job, nil)
+			}
+			pairs = append(pairs, fmt.Sprintf("('%s', %d)", also.Run.Job, floorMilli(also.Run.DueAt)))
+		}
+	}
+	var rows []*runRow
+	if err := tx.NewSelect().Model(&rows).Where("n.uuid IN (?)", bun.List(uuids)).Scan(ctx); err != nil {
+		return err
+	}
+	now := map[string]*shield.Run{}
+	for _, r := range each(rows, (*runRow).noun) {
+		now[r.UUID] = r
+	}
+	for _, s := range steps {
+		if r := now[s.Run.UUID]; r == nil {
+			s.Err = notFound("run", s.Run.UUID)
+		} else if r.Status != shield.RunDue {
+			s.Err = ended(r)
+		}
+	}
+	if err := t.readNames(ctx, tx, steps); err != nil || len(pairs) == 0 {
+		return err
+	}
+	rows = nil
+	err := tx.NewSelect().Model(&rows).Where("(n.job_uuid, n.due_at) IN (VALUES " + strings.Join(pairs, ", ") + ")").Scan(ctx)
+	for _, r := range each(rows, (*runRow).noun) {
+		t.recorded[occurrenceOf(r)] = r.Status
+	}
+	return err
+}
+
+// readNames reads which jobs, targets and stores of tasks there are.
+func (t *taking) readNames(ctx context.Context, tx bun.Tx, steps []*shield.RunStep) error {
+	named := map[string][]string{}
+	for _, s := range steps {
+		if s.Task != nil {
+			named["jobs"], named["targets"], named["stores"] = append(named["jobs"], s.Task.Job), append(named["targets"], s.Task.Target), append(named["stores"], s.Task.Store)
+		}
+	}
+	t.known = map[string]string{}
+	for table, uuids := range named {
+		var rows []*metaRow
+		q := tx.NewSelect().Model(&rows).ModelTableExpr("? AS meta_row", bun.Ident(table)).Column("uuid", "name").Where("uuid IN (?)", bun.List(uuids))
+		if err := q.Scan(ctx); err != nil {
+			return err
+		}
+		for _, r := range rows {
+			t.known[r.UUID] = r.Name
+		}
+	}
+	return nil
+}
+
+// prepare adds the rows of a step, or returns why it cannot be taken.
+func (t *taking) prepare(s *shield.RunStep) error {
+	made := taking{}
+	for _, also := range s.Also {
+		r := *also.Run
+		switch status, recorded := t.recorded[occurrenceOf(&r)]; {
+		case !recorded:
+		case r.Status == shield.RunDue && status != shield.RunDue:
+			return &shield.Error{Code: shield.Conflict, Field: "due_at", Message: fmt.Sprintf("the run of job %s due at %s is %s already", r.Job, r.DueAt, status)}
+		default:
+			continue
+		}
+		if err := checkAlso(&r); err != nil {
+			return err
+		}
+		made.runs = append(made.runs, runToRow(&r))
+		made.addEvent(also.Event)
+	}
+	run := *s.Run
+	run.Reason = clean(run.Reason)
+	if s.Task != nil {
+		row, err := t.taskRow(s.Task)
+		if err != nil {
+			return err
+		}
+		made.tasks = append(made.tasks, row)
+		run.Task, run.Status = row.UUID, shield.RunStarted
+	} else if !run.Status.Final() {
+		return shield.FieldErrorf("status", "is %.100q: a run without a task ends", run.Status)
+	}
+	made.addEvent(s.Event)
+	made.ends = append(made.ends, &run)
+	t.runs, t.tasks = append(t.runs, made.runs...), append(t.tasks, made.tasks...)
+	t.events, t.ends = append(t.events, made.events...), append(t.ends, made.ends...)
+	return nil
+}
+
+func checkAlso(r *shield.Run) (err error) {
+	if r.UUID, err = newUUID(r.UUID); err != nil {
+		return err
+	}
+	r.DueAt, r.Reason = whole(r.DueAt), clean(r.Reason)
+	return checkNewRun(r)
+}
+
+// taskRow is createTask without its statements.
+func (t *taking) taskRow(given *shield.Task) (*taskRow, error) {
+	task := *given
+	if err := checkTask(&task); err != nil {
+		return nil, err
+	}
+	for _, uuid := range []string{task.Job, task.Target, task.Store} {
+		if _, ok := t.known[uuid]; !ok && uuid != "" {
+			return nil, shield.FieldErrorf("uuid", "%.100q does not exist: the UUID of the job, target or store of a task is wanted", uuid)
+		}
+	}
+	var err error
+	if task.UUID, err = newUUID(task.UUID); err != nil {
+		return nil, err
+	}
+	makePending(&task)
+	return taskToRow(&task)
+}
+
+func (t *taking) addEvent(e *shield.Event) {
+	if e != nil {
+		t.events = append(t.events, eventToRow(e))
+	}
+}
+
+// write writes the rows of each kind at once.
+func (t *taking) write(ctx context.Context, tx bun.Tx) error {
+	if err := insertAll(ctx, tx, t.runs); err != nil {
+		return err
+	}
+	if err := insertAll(ctx, tx, t.tasks); err != nil {
+		return err
+	}
+	if len(t.ends) > 0 {
+		var args []any
+		for _, r := range t.ends {
+			args = append(args, r.UUID, string(r.Status), r.Task, r.Reason)
+		}
+		if _, err := tx.Tx.ExecContext(ctx, endRuns(len(t.ends)), args...); err != nil {
+			return err
+		}
+	}
+	return insertAll(ctx, tx, t.events)
+}
+
+func insertAll[R any](ctx context.Context, tx bun.Tx, rows []*R) error {
+	for _, r := range rows {
+		if err := checkRow(tx, r); err != nil {
+			return err
+		}
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	_, err := tx.NewInsert().Model(&rows).Exec(ctx)
+	return err
+}
+
+// endRuns takes a run's UUID, status, task and reason, n times.
+func endRuns(n int) string {
+	return "WITH d (uuid, status, task, reason) AS (VALUES " + strings.TrimSuffix(strings.Repeat("(?, ?, ?, ?), ", n), ", ") + `)
+UPDATE runs SET status = d.status, task_uuid = d.task, reason = d.reason FROM d WHERE runs.uuid = d.uuid AND +runs.status = 'due'`
+}
