@@ -21,46 +21,55 @@ const (
 func (s *Scheduler) keepTime(ctx context.Context) {
 	tick := time.NewTicker(tickEvery)
 	defer tick.Stop()
-	var planned, swept, due time.Time
-	first, changed := true, false
-	var jobs planning
-	var archives sweep
+	k := newKeeper(s)
 	for {
-		now := s.now()
-		if first || changed || now.Sub(planned) >= replanEvery || now.Before(planned) {
-			jobs.begin(first || now.Before(planned))
-			planned, due = now, now
-			first, changed = false, false
-		}
-		plan, err := s.plan(ctx, &jobs, now)
-		s.report(ctx, "planning", err)
-		if plan {
-			due = now
-		}
-		if !now.Before(due) {
-			next, err := s.startDue(ctx, now)
-			s.report(ctx, "starting due runs", err)
-			due = next
-		}
-		if now.Sub(swept) >= sweepEvery || now.Before(swept) {
-			archives.begin()
-			s.report(ctx, "recovery", s.recoverTasks(ctx, now))
-			s.report(ctx, "judging objectives", s.judgeObjectives(ctx, now))
-			swept = now
-		}
-		sweep, err := s.expire(ctx, &archives, now)
-		s.report(ctx, "retention", err)
-		if (plan || sweep) && ctx.Err() == nil {
+		if k.tick(ctx, s.now()) && ctx.Err() == nil {
 			continue
 		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-s.replan:
-			changed = true
+			k.changed = true
 		case <-tick.C:
 		}
 	}
+}
+
+// A keeper is what keepTime remembers from tick to tick.
+type keeper struct {
+	*Scheduler
+	all, changed        bool // all jobs, or those that have changed, are to be planned
+	planned, swept, due time.Time
+	jobs                planning
+	archives            sweep
+}
+
+func newKeeper(s *Scheduler) *keeper { return &keeper{Scheduler: s, all: true} }
+
+// tick does what the time has come for, a step of what is long, and reports
+// whether more of that is left.
+func (k *keeper) tick(ctx context.Context, now time.Time) (more bool) {
+	if back := now.Before(k.planned); k.all || k.changed || back || now.Sub(k.planned) >= replanEvery {
+		k.jobs.begin(k.all || back)
+		k.planned, k.due = now, now
+		k.all, k.changed = false, false
+	}
+	plan, err := k.plan(ctx, &k.jobs, now)
+	k.report(ctx, "planning", err)
+	if !now.Before(k.due) || plan {
+		k.due, err = k.startDue(ctx, now)
+		k.report(ctx, "starting due runs", err)
+	}
+	if now.Sub(k.swept) >= sweepEvery || now.Before(k.swept) {
+		k.archives.begin()
+		k.report(ctx, "recovery", k.recoverTasks(ctx, now))
+		k.report(ctx, "judging objectives", k.judgeObjectives(ctx, now))
+		k.swept = now
+	}
+	sweep, err := k.expire(ctx, &k.archives, now)
+	k.report(ctx, "retention", err)
+	return plan || sweep
 }
 
 // judgeObjectives tells of the jobs that have come to miss their objectives,
