@@ -280,3 +280,19 @@ func TestSystemMarkdown(t *testing.T) {
 		t.Error("no figures, and no error")
 	}
 }
+
+func TestScale(t *testing.T) {
+	out := "goos: linux\nBenchmarkScale/idle-tick-2 \t 1\t 5440686631 ns/op\t 1.993 idle-tick-ms\t 6.787 idle-tick-p99-ms\n" +
+		"BenchmarkNext/daily/UTC/timespec-2 100\t 50 ns/op 0 B/op\nBenchmarkNext/daily/UTC/robfig-2 \t 100\t 2000 ns/op\nPASS\n"
+	metrics := scaleMetrics(out)
+	r := report{scale: []scaleResult{{scaleBenches[0], metrics}, {scaleBenches[2], metrics}}}
+	text := r.parts()[partScale]
+	for _, want := range []string{
+		"judges: median | under 5 ms | 1.99 ms | yes |", "the same: 99 of 100 |  | 6.79 ms |  |",
+		"robfig/cron | at most 1.00x | 0.03x | yes |",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is not in:\n%s", want, text)
+		}
+	}
+}

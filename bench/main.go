@@ -3,7 +3,8 @@
 // read the same folders and write to the same disk, one after the other in
 // each round, and every restored byte is compared. It also has the benchmarks
 // of plugins compare shield with the bare pipes of the tools that dump, and
-// with what else copies to the same stores.
+// with what else copies to the same stores, and runs those of a catalog as large
+// as shield is meant for.
 //
 // It prints tables in Markdown; -o puts them into docs/performance.md. It
 // needs Linux, bash, tar, zstd, age, restic, borg and rclone.
@@ -29,7 +30,7 @@ func main() {
 	flag.Var(&size, "size", "bytes in each set of data")
 	flag.IntVar(&b.files, "files", 20000, "files in the tree")
 	flag.IntVar(&b.rounds, "rounds", 3, "rounds; medians are reported")
-	only := flag.String("only", "", "`regexp` of what to measure: SET/CONTENDER, startup, first-byte, memory, plugins, system/NAME")
+	only := flag.String("only", "", "`regexp` of what to measure: SET/CONTENDER, startup, first-byte, memory, plugins, system/NAME, scale/NAME")
 	out := flag.String("o", "", "`file` whose parts between markers the tables replace, those that were measured")
 	tmp := flag.String("dir", "", "`folder` to work in (default: a RAM disk when it has room)")
 	flag.Parse()
@@ -63,7 +64,7 @@ func (b *bench) main(ctx context.Context, only, out, tmp string) (err error) {
 		return err
 	}
 	if out != "" { // find out now, not after an hour
-		if _, err := spliced(out, map[part]string{partPeers: "", partPlugins: "", partSystems: ""}); err != nil {
+		if _, err := spliced(out, map[part]string{partPeers: "", partPlugins: "", partSystems: "", partScale: ""}); err != nil {
 			return err
 		}
 	}
@@ -86,7 +87,7 @@ func (b *bench) main(ctx context.Context, only, out, tmp string) (err error) {
 
 func (b *bench) publish(out string) error {
 	parts := b.report.parts()
-	fmt.Print(parts[partPeers], parts[partPlugins], parts[partSystems])
+	fmt.Print(parts[partPeers], parts[partPlugins], parts[partSystems], parts[partScale])
 	if out == "" {
 		return nil
 	}
@@ -138,7 +139,10 @@ func (b *bench) measure(ctx context.Context) error {
 			return err
 		}
 	}
-	return b.measureSystems(ctx)
+	if err := b.measureSystems(ctx); err != nil {
+		return err
+	}
+	return b.measureScale(ctx)
 }
 
 func (b *bench) fail(format string, args ...any) {

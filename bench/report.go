@@ -20,6 +20,7 @@ type report struct {
 	plugins    []pluginResult
 	instances  instances
 	systems    []systemResult
+	scale      []scaleResult
 	failures   []string
 }
 
@@ -39,6 +40,7 @@ const (
 	partPeers   part = "bench"
 	partPlugins part = "bench-plugins"
 	partSystems part = "bench-systems"
+	partScale   part = "bench-scale"
 )
 
 // splice returns a page with the part between its markers replaced.
@@ -60,6 +62,9 @@ func (r *report) parts() map[part]string {
 	}
 	if text := r.systemMarkdown(); text != "" {
 		parts[partSystems] = text
+	}
+	if text := r.scaleMarkdown(); text != "" {
+		parts[partScale] = text
 	}
 	if len(r.results)+len(r.firstStart)+len(r.firstByte)+len(r.memory) > 0 || len(parts) == 0 {
 		parts[partPeers] = r.markdown()

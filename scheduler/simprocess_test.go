@@ -35,8 +35,7 @@ type process struct {
 }
 
 // startAll starts the schedulers of the world: one, or two where more than
-// one is allowed. No two tick at the same millisecond: what a user does between
-// two equal reviews of an archive would be taken for a part of the second.
+// one is allowed. At times both tick at the same millisecond.
 func (w *simulation) startAll() {
 	n := 1
 	if !w.exclusive {
@@ -44,7 +43,7 @@ func (w *simulation) startAll() {
 	}
 	for range n {
 		w.start()
-		w.pass(between(w.r, time.Millisecond, 900*time.Millisecond))
+		w.pass(between(w.r, 0, pick(w.draw("start"), time.Nanosecond, 900*time.Millisecond)))
 	}
 }
 

@@ -321,9 +321,12 @@ func (w *simulation) addJob() {
 		Compression: pick(w.r, "none", "none", "none", "fastest", "raw"),
 	}
 	j.Unencrypted = j.Compression == "raw" || w.r.IntN(4) > 0
+	r := w.draw("job")
+	j.Overlap = pick(r, "", shield.OverlapSkip, shield.OverlapQueue, shield.OverlapReplace)
+	j.Attempts, j.Backoff = pick(r, 0, 0, 2, 4), pick[int64](r, 0, 5, 120)
 	w.ok(w.db.CreateJob(w.t.Context(), j))
 	j = must[*shield.Job](w.t)(w.db.Job(w.t.Context(), j.UUID))
-	w.note("job %s: target %s, store %s, schedule %s, policy %s", j.Name, j.TargetName, j.StoreName, j.ScheduleName, j.PolicyName)
+	w.note("job %s: target %s, store %s, schedule %s, policy %s, overlap %q, %d attempts", j.Name, j.TargetName, j.StoreName, j.ScheduleName, j.PolicyName, j.Overlap, j.Attempts)
 	w.jobs[j.UUID] = &simJob{Job: j, changed: time.Now()}
 	w.tell()
 }
