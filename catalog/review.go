@@ -19,7 +19,7 @@ const (
 	reviewAtOnce = 200
 	// settledAtOnce bounds a transaction, so that other writers wait for some
 	// hundredths of a second at the most.
-	settledAtOnce = 2000
+	settledAtOnce = 1000
 )
 
 // A reviewed archive is what retention needs of one. It is found again by its
