@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -246,10 +247,19 @@ func (t *taking) taskRow(given *shield.Task) (*taskRow, error) {
 	if err := checkTask(&task); err != nil {
 		return nil, err
 	}
-	for _, uuid := range []string{task.Job, task.Target, task.Store} {
-		if _, ok := t.known[uuid]; !ok && uuid != "" {
-			return nil, shield.FieldErrorf("uuid", "%.100q does not exist: the UUID of the job, target or store of a task is wanted", uuid)
+	for _, r := range []struct {
+		field, uuid string
+		name        *string
+	}{
+		{"job_uuid", task.Job, &task.JobName},
+		{"target_uuid", task.Target, &task.TargetName},
+		{"store_uuid", task.Store, &task.StoreName},
+	} {
+		name, ok := t.known[r.uuid]
+		if !ok && r.uuid != "" {
+			return nil, shield.FieldErrorf(r.field, "%.100q does not exist: the UUID of what a task works on is wanted", r.uuid)
 		}
+		*r.name = cmp.Or(*r.name, name)
 	}
 	var err error
 	if task.UUID, err = newUUID(task.UUID); err != nil {

@@ -143,3 +143,25 @@ func (db *DB) JobsSQL(f shield.Filter) string {
 	k := jobs()
 	return k.narrow(k.selectRows(db.reader, (*jobRow)(nil)), f).OrderExpr("?TableAlias.name").String()
 }
+
+func (db *DB) DueSQL() string {
+	return dueQuery(db.reader, (*runRow)(nil), time.Unix(1, 0), "x", 1).String()
+}
+
+func (db *DB) NextDueSQL() string { return nextDueQuery(db.reader, time.Unix(1, 0)).String() }
+
+func (db *DB) EndRunsSQL() string { return strings.ReplaceAll(endRuns(2), "?", "'x'") }
+
+func (db *DB) OpenJobsSQL() string { return openJobsQuery(db.reader, []string{"x", "y"}).String() }
+
+func (db *DB) PlansSQL(f shield.PlanFilter) string {
+	return plansQuery(db.reader, (*planRow)(nil), f).String()
+}
+
+func (db *DB) JobsDueSQL() string {
+	return jobsDueQuery(db.reader, (*runRow)(nil), []string{"x", "y"}).String()
+}
+
+func (db *DB) ChangedSchedulesSQL() string {
+	return changedSchedulesQuery(db.reader, (*scheduleRow)(nil), "x").String()
+}

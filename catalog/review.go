@@ -246,6 +246,6 @@ func toPurgeQuery(db bun.IDB, model any, after string, limit int) *bun.SelectQue
 	return selectArchives(db, model).ModelTableExpr("archives AS n INDEXED BY archives_going").
 		Where("n.status IN ('expired', 'purging')").Where("n.uuid > ?", after).
 		Where(`NOT EXISTS (SELECT 1 FROM tasks AS p INDEXED BY tasks_open_archive
-			WHERE p.archive_uuid = n.uuid AND p.archive_uuid <> '' AND p.op = 'purge' AND p.status IN ('pending', 'running'))`).
+			WHERE p.archive_uuid = n.uuid AND p.op = 'purge' AND p.status IN ('pending', 'running'))`).
 		OrderExpr("n.uuid").Limit(int64(limit))
 }

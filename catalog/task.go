@@ -3,6 +3,7 @@ package catalog
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -158,6 +159,9 @@ func (db *DB) Tasks(ctx context.Context, f shield.Filter) ([]*shield.Task, error
 
 func tasksQuery(db bun.IDB, model any, f shield.Filter) *bun.SelectQuery {
 	q := db.NewSelect().Model(model).ExcludeColumn("log")
+	if f.Job != "" && slices.Equal(f.Statuses, []string{string(shield.TaskPending), string(shield.TaskRunning)}) {
+		q = q.ModelTableExpr("tasks AS n INDEXED BY tasks_open_job") // SQLite would rather read all that the job ever did
+	}
 	q = equal(q, "job_uuid", f.Job)
 	q = equal(q, "target_uuid", f.Target)
 	q = equal(q, "store_uuid", f.Store)

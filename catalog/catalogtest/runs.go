@@ -14,6 +14,9 @@ func testRuns(t *testing.T, open func(t testing.TB) shield.Catalog) {
 	t.Run("Record", func(t *testing.T) { testRecordRun(t, newFixture(t, open)) })
 	t.Run("Start", func(t *testing.T) { testStartRun(t, newFixture(t, open)) })
 	t.Run("End", func(t *testing.T) { testEndRun(t, newFixture(t, open)) })
+	t.Run("Due", func(t *testing.T) { testDueRuns(t, newFixture(t, open)) })
+	t.Run("Steps", func(t *testing.T) { testTakeSteps(t, newFixture(t, open)) })
+	t.Run("Plans", func(t *testing.T) { testPlans(t, newFixture(t, open)) })
 	t.Run("Withdraw", func(t *testing.T) { testWithdrawRun(t, newFixture(t, open)) })
 	t.Run("Filter", func(t *testing.T) { testRunFilter(t, newFixture(t, open)) })
 }

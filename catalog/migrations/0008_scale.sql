@@ -17,5 +17,5 @@ DROP INDEX jobs_schedule;
 CREATE INDEX jobs_schedule ON jobs (schedule_uuid, uuid);
 
 -- What works for a job, and on an archive, now.
-CREATE INDEX tasks_open_job ON tasks (job_uuid, op) WHERE status IN ('pending', 'running');
-CREATE INDEX tasks_open_archive ON tasks (archive_uuid, op) WHERE status IN ('pending', 'running') AND archive_uuid <> '';
+CREATE INDEX tasks_open_job ON tasks (job_uuid, requested_at, id, op) WHERE status IN ('pending', 'running');
+CREATE INDEX tasks_open_archive ON tasks (archive_uuid, requested_at, id, op) WHERE status IN ('pending', 'running');
