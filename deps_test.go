@@ -75,6 +75,7 @@ var allowed = map[string][]string{
 	"internal/treecmp":                      {},
 	"internal/storefault":                   {"", "internal/faultproxy", "plugin"},
 	"internal/testserver":                   {},
+	"internal/scaleseed":                    {},
 	"internal/shieldtest":                   {"plugin", "wasmhost"},
 	"internal/version":                      {},
 	"cmd/shieldd":                           {"", "daemon", "internal/nativeplugins", "internal/version", "wasmhost"},
