@@ -85,6 +85,10 @@ type Info struct {
 	// SlowProbe says that probing a target takes about as long as a backup:
 	// shield then asks only when it is told to, and not before each backup.
 	SlowProbe bool `json:"slow_probe,omitempty"`
+	// RestoresStopped says that a target whose endpoint has these values in
+	// these fields is restored while its system is stopped, whatever the
+	// endpoint if there are none: whether it answers then says nothing.
+	RestoresStopped map[string]string `json:"restores_stopped,omitzero"`
 	// Keeping says that the store action honours --until.
 	Keeping bool `json:"keeping,omitempty"`
 	// Streams says which streams the store wants, sealed ones if it is empty.
@@ -206,6 +210,11 @@ func (i *Info) Check() error {
 				return bad("fields[%d]: %q is declared twice for a %s", n, f.Name, r)
 			}
 			seen[string(r)+f.Name] = true
+		}
+	}
+	for name := range i.RestoresStopped {
+		if !seen[string(RoleTarget)+name] {
+			return bad("restores_stopped has %.64q, which is no field of a target", name)
 		}
 	}
 	return nil

@@ -26,6 +26,8 @@ func about() plugin.Info {
 		Actions:      []plugin.Action{plugin.ActionValidate, plugin.ActionTest, plugin.ActionProbe, plugin.ActionInspect},
 		Endpoint:     plugin.DeliverFD,
 		Capabilities: json.RawMessage(`{"exec":["docker","{docker_bindir}/docker"]}`),
+
+		RestoresStopped: map[string]string{}, // always: containers are made and started
 	}
 }
 

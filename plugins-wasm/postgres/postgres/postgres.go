@@ -31,6 +31,8 @@ func about() plugin.Info {
 		},
 		Endpoint:     plugin.DeliverFD,
 		Capabilities: capabilities(),
+
+		RestoresStopped: map[string]string{"method": physical},
 	}
 }
 

@@ -32,6 +32,8 @@ func Plugin() *plugin.Native {
 			Actions:      []plugin.Action{plugin.ActionTest, plugin.ActionValidate, plugin.ActionProbe, plugin.ActionInspect},
 			Endpoint:     plugin.DeliverFD,
 			Capabilities: capabilities(),
+
+			RestoresStopped: map[string]string{}, // always
 		},
 		Target: open,
 	}
