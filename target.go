@@ -33,6 +33,9 @@ type Target struct {
 	// MaxTasks bounds how many tasks work on it at once; 0: no limit of its
 	// own. There is never more than one backup or restore.
 	MaxTasks int `json:"max_tasks"`
+	// Scratch says that it exists to be overwritten: a restore into it needs no
+	// confirmation.
+	Scratch bool `json:"scratch"`
 }
 
 // Validate checks everything but the endpoint's fields, which the plugin

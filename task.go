@@ -14,6 +14,7 @@ type Op string
 const (
 	OpBackup      Op = "backup"
 	OpRestore     Op = "restore"
+	OpPreflight   Op = "preflight" // looks at what a restore needs, and restores nothing
 	OpPurge       Op = "purge"
 	OpTestStore   Op = "test-store"   // stores, reads back and deletes a small blob
 	OpCheckStore  Op = "check-store"  // runs the conformance suite on a store
@@ -24,7 +25,7 @@ const (
 
 // Ops returns all operations.
 func Ops() []Op {
-	return []Op{OpBackup, OpRestore, OpPurge, OpTestStore, OpCheckStore, OpReconcile, OpTestTarget, OpProbeTarget}
+	return []Op{OpBackup, OpRestore, OpPreflight, OpPurge, OpTestStore, OpCheckStore, OpReconcile, OpTestTarget, OpProbeTarget}
 }
 
 // allowedOps is how an error lists the operations.
@@ -49,7 +50,7 @@ func (op Op) OnStore() bool { return op != OpTestTarget && op != OpProbeTarget }
 
 // OnTarget reports whether the operation needs a target.
 func (op Op) OnTarget() bool {
-	return op == OpBackup || op == OpRestore || op == OpTestTarget || op == OpProbeTarget
+	return op == OpBackup || op == OpRestore || op == OpPreflight || op == OpTestTarget || op == OpProbeTarget
 }
 
 // A TaskStatus is the state of a Task.
@@ -150,8 +151,8 @@ type Task struct {
 	Retention   int64  `json:"retention"` // seconds; backup only
 	Compression string `json:"compression"`
 	Unencrypted bool   `json:"unencrypted"`
-	// Expected is what the catalog knows of the archive that a restore
-	// reads, so that another blob under the same key is noticed.
+	// Expected is what the catalog knows of the archive that a restore or
+	// its preflight reads, so that another blob under the same key is noticed.
 	Expected *Archive `json:"expected,omitempty"`
 
 	RequestedAt time.Time `json:"requested_at"`
@@ -177,12 +178,14 @@ type Task struct {
 	Log      string    `json:"log,omitempty"` // one LogLine a line
 }
 
-// Findings are what a task found out: counts and versions of a target, or the
-// checks of a store.
+// Findings are what a task found out: counts and versions of a target, the
+// checks of a store, or what a restore has and lacks.
 type Findings struct {
 	Counts   map[string]int64  `json:"counts,omitempty"`
 	Versions map[string]string `json:"versions,omitempty"`
 	Checks   []Check           `json:"checks,omitempty"`
+	// Preflight is what was looked at before a restore.
+	Preflight []Finding `json:"preflight,omitempty"`
 	// Reconciliation is of a store and the catalog.
 	Reconciliation *Reconciliation `json:"reconciliation,omitempty"`
 }
@@ -214,7 +217,7 @@ func (t *Task) Validate() error {
 		return missing("store_plugin")
 	}
 	switch t.Op {
-	case OpBackup, OpRestore, OpPurge:
+	case OpBackup, OpRestore, OpPreflight, OpPurge:
 		if t.Archive == "" && t.Op != OpPurge {
 			return missing("archive_uuid")
 		}
@@ -229,8 +232,8 @@ func (t *Task) Validate() error {
 }
 
 // A Request is what somebody asks a Scheduler to do. Which refs it needs
-// depends on Op: backup wants Job; restore wants Archive, and Target if not
-// the archive's own; purge wants Archive; test-store, check-store and reconcile want Store;
+// depends on Op: backup wants Job; restore and preflight want Archive, and
+// Target if not the archive's own; purge wants Archive; test-store, check-store and reconcile want Store;
 // test-target and probe-target want Target.
 type Request struct {
 	Op      Op     `json:"op"`
@@ -244,6 +247,9 @@ type Request struct {
 	// Archive: the newest of those taken at or before At, unless that is zero.
 	From string    `json:"from,omitempty"`
 	At   time.Time `json:"at,omitzero"`
+	// Confirm is the name of the target that a restore overwrites, typed by who
+	// asks for it. Only a scratch target is restored into without it.
+	Confirm string `json:"confirm,omitempty"`
 	// RemoveOrphans has a reconciliation remove the orphans that it may.
 	RemoveOrphans bool `json:"remove_orphans,omitempty"`
 }

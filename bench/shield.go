@@ -67,7 +67,7 @@ func (c *shieldContender) restore(ctx context.Context) (cost, string, error) {
 	if len(archives) != 1 {
 		return cost{}, "", fmt.Errorf("%d archives are listed, not the one that was made", len(archives))
 	}
-	used, err := c.daemon.work(ctx, "restore", "archive", archives[0].UUID, "--to", "elsewhere", "--wait")
+	used, err := c.daemon.work(ctx, "restore", "archive", archives[0].UUID, "--to", "elsewhere", "--confirm", "elsewhere", "--wait")
 	return used, c.places.out, err
 }
 

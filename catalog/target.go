@@ -15,14 +15,15 @@ type targetRow struct {
 	Agent    string `bun:"agent"`
 	Endpoint string `bun:"endpoint"`
 	MaxTasks int    `bun:"max_tasks"`
+	Scratch  bool   `bun:"scratch"`
 }
 
 func targetToRow(t *shield.Target) *targetRow {
-	return &targetRow{metaRow: metaToRow(t.Meta), Plugin: t.Plugin, Agent: t.Agent, Endpoint: string(t.Endpoint), MaxTasks: t.MaxTasks}
+	return &targetRow{metaRow: metaToRow(t.Meta), Plugin: t.Plugin, Agent: t.Agent, Endpoint: string(t.Endpoint), MaxTasks: t.MaxTasks, Scratch: t.Scratch}
 }
 
 func (r *targetRow) noun() *shield.Target {
-	return &shield.Target{Meta: r.meta(), Plugin: r.Plugin, Agent: r.Agent, Endpoint: shield.Endpoint(r.Endpoint), MaxTasks: r.MaxTasks}
+	return &shield.Target{Meta: r.meta(), Plugin: r.Plugin, Agent: r.Agent, Endpoint: shield.Endpoint(r.Endpoint), MaxTasks: r.MaxTasks, Scratch: r.Scratch}
 }
 
 func targets() noun[shield.Target, targetRow] {

@@ -34,7 +34,7 @@ func (s *system) restoreAndCompare(a *shield.Archive) {
 	ctx := s.t.Context()
 	_, err := s.api.Targets().Create(ctx, &shield.Target{Meta: shield.Meta{Name: "elsewhere"}, Plugin: "fs", Endpoint: folder(s.path("restored"))})
 	s.check(err)
-	t, err := s.api.Restore(ctx, a.UUID, "elsewhere")
+	t, err := s.api.Restore(ctx, a.UUID, server.RestoreRequest{Target: "elsewhere", Confirm: "elsewhere"})
 	s.check(err)
 	if t = s.wait(t); t.Status != shield.TaskDone {
 		s.t.Fatalf("the restore %s: %s\n%s", t.Status, t.Error, t.Log)
@@ -129,7 +129,7 @@ esac
 		t.Fatalf("%s: %s", task.Status, task.Error)
 	}
 	before := s.files("store")
-	task, err := s.api.Restore(t.Context(), s.archives()[0].UUID, "")
+	task, err := s.api.Restore(t.Context(), s.archives()[0].UUID, server.RestoreRequest{Confirm: s.archives()[0].TargetName})
 	s.check(err)
 	s.running(task, func(a *server.FollowAnswer) bool {
 		return strings.Contains(strings.Join(a.Lines, "\n"), "one megabyte")
@@ -358,7 +358,7 @@ func TestSandbox(t *testing.T) {
 	}
 	_, err = s.api.Targets().Create(t.Context(), &shield.Target{Meta: shield.Meta{Name: "elsewhere"}, Plugin: "fs", Endpoint: folder(s.path("restored"))})
 	s.check(err)
-	task, err := s.api.Restore(t.Context(), a.UUID, "elsewhere")
+	task, err := s.api.Restore(t.Context(), a.UUID, server.RestoreRequest{Target: "elsewhere", Confirm: "elsewhere"})
 	s.check(err)
 	if task = s.wait(task); task.Status != shield.TaskDone || strings.Contains(task.Log, "is not here") {
 		t.Fatalf("the restore %s: %s\n%s", task.Status, task.Error, task.Log)

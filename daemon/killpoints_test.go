@@ -11,6 +11,7 @@ import (
 
 	"github.com/shieldhq/shield"
 	"github.com/shieldhq/shield/catalog"
+	"github.com/shieldhq/shield/server"
 )
 
 // startMortal starts the daemon with a point at which it dies.
@@ -219,7 +220,7 @@ func TestKilledAmidRestore(t *testing.T) {
 			a := s.archives()[0]
 			_, err := s.api.Targets().Create(t.Context(), &shield.Target{Meta: shield.Meta{Name: "first"}, Plugin: "fs", Endpoint: folder(s.path("first"))})
 			s.check(err)
-			_, _ = s.api.Restore(t.Context(), a.UUID, "first") // the answer may come too late
+			_, _ = s.api.Restore(t.Context(), a.UUID, server.RestoreRequest{Target: "first", Confirm: "first"}) // the answer may come too late
 			s.died()
 
 			s.start()

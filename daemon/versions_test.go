@@ -15,6 +15,7 @@ import (
 
 	"github.com/shieldhq/shield"
 	"github.com/shieldhq/shield/daemon"
+	"github.com/shieldhq/shield/server"
 )
 
 // build builds a program and returns its path.
@@ -93,12 +94,12 @@ func TestOldArchiveRestoredByItsVersion(t *testing.T) {
 
 	_, err = s.api.Targets().Create(ctx, &shield.Target{Meta: shield.Meta{Name: "elsewhere"}, Plugin: "tree", Endpoint: folder(s.path("restored"))})
 	s.check(err)
-	task, err := s.api.Restore(ctx, recent.UUID, "elsewhere")
+	task, err := s.api.Restore(ctx, recent.UUID, server.RestoreRequest{Target: "elsewhere", Confirm: "elsewhere"})
 	s.check(err)
 	if task = s.wait(task); task.Status != shield.TaskFailed || !strings.Contains(task.Error, "version 2 refuses to restore") {
 		t.Fatalf("the restore by version 2 %s: %s", task.Status, task.Error)
 	}
-	task, err = s.api.Restore(ctx, old.UUID, "elsewhere")
+	task, err = s.api.Restore(ctx, old.UUID, server.RestoreRequest{Target: "elsewhere", Confirm: "elsewhere"})
 	s.check(err)
 	if task = s.wait(task); task.Status != shield.TaskDone {
 		t.Fatalf("the restore by version 1 %s: %s\n%s", task.Status, task.Error, task.Log)

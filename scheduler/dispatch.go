@@ -105,8 +105,11 @@ func (s *Scheduler) run(ctx context.Context, t *shield.Task, l *live) (shield.Ta
 	if err := shield.FirstError(s.spare(ctx, t), s.opts.Reveal(t)); err != nil {
 		return shield.TaskResult{}, err
 	}
-	if t.Op == shield.OpReconcile {
+	switch t.Op {
+	case shield.OpReconcile:
 		return s.reconcile(ctx, t, &sealed, l)
+	case shield.OpRestore, shield.OpPreflight:
+		return s.restore(ctx, t, l)
 	}
 	result, err := s.runner.Run(ctx, t, l)
 	if err == nil && t.Op == shield.OpBackup {

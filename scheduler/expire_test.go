@@ -96,7 +96,7 @@ func TestRestoredIsNotPurged(t *testing.T) {
 			made = append(made, w.ended(w.submit(shield.Request{Op: shield.OpBackup, Job: "nightly"}).UUID).Archive)
 			time.Sleep(time.Minute)
 		}
-		restore := w.submit(shield.Request{Op: shield.OpRestore, Archive: made[0]})
+		restore := w.submit(shield.Request{Op: shield.OpRestore, Archive: made[0], Confirm: "nightly"})
 		time.Sleep(2 * time.Hour)
 		if _, err := w.sched.Submit(t.Context(), shield.Request{Op: shield.OpPurge, Archive: made[0]}); !errors.Is(err, shield.Conflict) {
 			t.Errorf("purge of an archive that is being restored: %v", err)

@@ -19,7 +19,7 @@ func (s *Scheduler) taskFor(ctx context.Context, r shield.Request) (*shield.Task
 	switch r.Op {
 	case shield.OpBackup:
 		err = s.fillBackup(ctx, t, r)
-	case shield.OpRestore:
+	case shield.OpRestore, shield.OpPreflight:
 		err = s.fillRestore(ctx, t, r)
 	case shield.OpPurge:
 		err = s.fillPurge(ctx, t, r)
@@ -177,8 +177,8 @@ func (s *Scheduler) fillRestore(ctx context.Context, t *shield.Task, r shield.Re
 	if err != nil {
 		return err
 	}
-	if a.Status != shield.ArchiveValid && a.Status != shield.ArchiveExpired {
-		return shield.Errorf(shield.Conflict, "", "archive %s is %s: only a valid one can be restored", a.UUID, a.Status)
+	if err := checkRestorable(a); err != nil {
+		return err
 	}
 	t.Expected = a
 	if r.Target == "" {
@@ -190,7 +190,7 @@ func (s *Scheduler) fillRestore(ctx context.Context, t *shield.Task, r shield.Re
 	if t.TargetPlugin != a.Plugin {
 		return shield.FieldErrorf("target", "%q is a %s target: archive %s was made by %s", t.TargetName, t.TargetPlugin, a.UUID, a.Plugin)
 	}
-	return nil
+	return s.confirm(ctx, t, r.Confirm)
 }
 
 func (s *Scheduler) fillPurge(ctx context.Context, t *shield.Task, r shield.Request) error {

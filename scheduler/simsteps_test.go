@@ -158,8 +158,12 @@ func (w *simulation) valid() []*shield.Archive {
 
 func (w *simulation) submitRestore() {
 	if all := w.valid(); len(all) > 0 {
-		to := pick(w.r, "", "scratch")
-		w.submitted(w.anyProcess().sched.Submit(w.t.Context(), shield.Request{Op: shield.OpRestore, Archive: pick(w.r, all...).UUID, Target: to, Owner: "ann"}))
+		to, a := pick(w.r, "", "scratch"), pick(w.r, all...)
+		confirm := ""
+		if to == "" {
+			confirm = a.TargetName
+		}
+		w.submitted(w.anyProcess().sched.Submit(w.t.Context(), shield.Request{Op: shield.OpRestore, Archive: a.UUID, Target: to, Confirm: confirm, Owner: "ann"}))
 	}
 }
 
@@ -286,7 +290,7 @@ func (w *simulation) changePolicy() {
 func (w *simulation) found() {
 	ctx := w.t.Context()
 	for _, name := range []string{"t0", "t1", "t2", "scratch"} {
-		w.ok(w.db.CreateTarget(ctx, &shield.Target{Meta: shield.Meta{Name: name}, Plugin: "memory", Endpoint: place(name)}))
+		w.ok(w.db.CreateTarget(ctx, &shield.Target{Meta: shield.Meta{Name: name}, Plugin: "memory", Endpoint: place(name), Scratch: name == "scratch"}))
 	}
 	for _, name := range []string{"s0", "s1"} {
 		w.ok(w.db.CreateStore(ctx, &shield.Store{Meta: shield.Meta{Name: name}, Plugin: "memory", Endpoint: place(name)}))

@@ -3,22 +3,9 @@ package server
 import (
 	"context"
 	"net/http"
-	"time"
 
 	"github.com/shieldhq/shield"
 )
-
-// RestoreRequest is the body of a restore.
-type RestoreRequest struct {
-	Target string `json:"target,omitempty"` // name or UUID; empty: the archive's own
-}
-
-// RestoreTargetRequest is the body of a restore of what a target held.
-type RestoreTargetRequest struct {
-	// At is the time of which the content is wanted; zero is now.
-	At     time.Time `json:"at,omitzero"`
-	Target string    `json:"target,omitempty"` // name or UUID of where to; empty: the same
-}
 
 // ReconcileRequest is the body of a reconciliation.
 type ReconcileRequest struct {
@@ -38,16 +25,6 @@ func (s *Server) mountActions() {
 		path: "/v1/stores/{ref}/reconcile", id: "reconcileStore", tag: "Stores", summary: "Compare a store with the catalog", body: optional[ReconcileRequest](),
 	}), func(ctx context.Context, c *call, r *ReconcileRequest) (*shield.Task, error) {
 		return s.submit(ctx, shield.Request{Op: shield.OpReconcile, Store: c.ref(), RemoveOrphans: r.Remove})
-	})
-	take(s, queued(operation{
-		path: "/v1/archives/{ref}/restore", id: "restoreArchive", tag: "Archives", summary: "Restore an archive", body: optional[RestoreRequest](),
-	}), func(ctx context.Context, c *call, r *RestoreRequest) (*shield.Task, error) {
-		return s.submit(ctx, shield.Request{Op: shield.OpRestore, Archive: c.ref(), Target: r.Target})
-	})
-	take(s, queued(operation{
-		path: "/v1/targets/{ref}/restore", id: "restoreTarget", tag: "Targets", summary: "Restore what a target held at a time", body: optional[RestoreTargetRequest](),
-	}), func(ctx context.Context, c *call, r *RestoreTargetRequest) (*shield.Task, error) {
-		return s.submit(ctx, shield.Request{Op: shield.OpRestore, From: c.ref(), At: r.At, Target: r.Target})
 	})
 }
 

@@ -285,19 +285,6 @@ func (c *Client) ProbeTarget(ctx context.Context, ref string) (*shield.Task, err
 	return c.task(ctx, http.MethodPost, at("/v1/targets", ref, "probe"), nil)
 }
 
-// Restore starts a restore of an archive, to its own target if target is
-// empty.
-func (c *Client) Restore(ctx context.Context, archive, target string) (*shield.Task, error) {
-	return c.task(ctx, http.MethodPost, at("/v1/archives", archive, "restore"), RestoreRequest{Target: target})
-}
-
-// RestoreTarget starts a restore of what a target held at a time, to the same
-// target if the request names none. The task's Expected is the archive that
-// was chosen.
-func (c *Client) RestoreTarget(ctx context.Context, ref string, r RestoreTargetRequest) (*shield.Task, error) {
-	return c.task(ctx, http.MethodPost, at("/v1/targets", ref, "restore"), r)
-}
-
 // PurgeArchive starts the removal of an archive from its store.
 func (c *Client) PurgeArchive(ctx context.Context, archive string) (*shield.Task, error) {
 	return c.task(ctx, http.MethodDelete, at("/v1/archives", archive), nil)

@@ -195,7 +195,7 @@ func open(s *huma.Schema) {
 
 // enums are the values of fields that have few.
 var enums = map[string][]any{
-	"Task.op": values(ops), "Task.status": values(taskStatuses), "Archive.status": values(archiveStatuses),
+	"Task.op": values(ops), "Task.status": values(taskStatuses), "Finding.state": values(findingStates), "Archive.status": values(archiveStatuses),
 	"Run.status": values(runStatuses), "Schedule.catch_up": {shield.CatchUpOne, shield.CatchUpNone},
 	"Job.overlap": {shield.OverlapSkip, shield.OverlapQueue, shield.OverlapReplace},
 }

@@ -66,6 +66,7 @@ var (
 	ops             = words(shield.Ops()...)
 	taskStatuses    = words(shield.TaskPending, shield.TaskRunning, shield.TaskDone, shield.TaskFailed, shield.TaskCanceled)
 	archiveStatuses = words(shield.ArchiveValid, shield.ArchiveExpired, shield.ArchivePurging, shield.ArchivePurged, shield.ArchiveInvalid)
+	findingStates   = words(shield.FindingOK, shield.FindingWarning, shield.FindingFailed, shield.FindingSkipped)
 	runStatuses     = words(shield.RunDue, shield.RunStarted, shield.RunSucceeded, shield.RunFailed, shield.RunMissed, shield.RunSkipped)
 )
 

@@ -38,7 +38,7 @@ func TestTour(t *testing.T) {
 	}
 
 	f.memory.SetTarget("a", nil)
-	if end := f.wait(f.client.Restore(ctx, archive.UUID, "")); end.Status != shield.TaskDone {
+	if end := f.wait(f.client.Restore(ctx, archive.UUID, server.RestoreRequest{Confirm: "a"})); end.Status != shield.TaskDone {
 		t.Errorf("restore %s: %s", end.Status, end.Error)
 	}
 	if b, _ := f.memory.Target("a"); len(b) != 12000 {
@@ -53,7 +53,7 @@ func TestTour(t *testing.T) {
 	if keys := f.memory.Keys("a"); len(keys) > 0 {
 		t.Errorf("the store still has %q", keys)
 	}
-	_, err = f.client.Restore(ctx, archive.UUID, "")
+	_, err = f.client.Restore(ctx, archive.UUID, server.RestoreRequest{Confirm: "a"})
 	want(t, err, shield.Conflict, "", "is purged")
 	_, err = f.client.PurgeArchive(ctx, archive.UUID)
 	want(t, err, shield.Conflict, "", "is purged already")
@@ -468,7 +468,7 @@ func TestRestoreAt(t *testing.T) {
 		"before":  {all[1].TakenAt.Add(-time.Nanosecond), 0},
 		"between": {all[0].TakenAt.Add(time.Nanosecond), 0},
 	} {
-		end := f.wait(f.client.RestoreTarget(ctx, "a", server.RestoreTargetRequest{At: c.at, Target: "b"}))
+		end := f.wait(f.client.RestoreTarget(ctx, "a", server.RestoreTargetRequest{At: c.at, Target: "b", Confirm: "b"}))
 		if end.Status != shield.TaskDone || end.Archive != all[c.want].UUID || end.TargetName != "b" || end.Expected == nil {
 			t.Errorf("%s: restored %s: %s %s", name, end.Archive, end.Status, end.Error)
 		}
@@ -493,15 +493,15 @@ func TestRestoreElsewhere(t *testing.T) {
 	_, err := f.client.Targets().Create(t.Context(), &shield.Target{Meta: shield.Meta{Name: "other"}, Plugin: "other", Endpoint: shield.Endpoint(`{"name":"x"}`)})
 	f.must(err)
 	a := f.backup("a")
-	if end := f.wait(f.client.Restore(t.Context(), a.UUID, "b")); end.Status != shield.TaskDone || end.TargetName != "b" {
+	if end := f.wait(f.client.Restore(t.Context(), a.UUID, server.RestoreRequest{Target: "b", Confirm: "b"})); end.Status != shield.TaskDone || end.TargetName != "b" {
 		t.Errorf("restore %s: %s", end.Status, end.Error)
 	}
 	if b, _ := f.memory.Target("b"); !strings.HasPrefix(string(b), "content of a") {
 		t.Errorf("b holds %.20s", b)
 	}
-	_, err = f.client.Restore(t.Context(), a.UUID, "nope")
+	_, err = f.client.Restore(t.Context(), a.UUID, server.RestoreRequest{Target: "nope"})
 	want(t, err, shield.NotFound, "", "nope")
-	_, err = f.client.Restore(t.Context(), a.UUID, "other")
+	_, err = f.client.Restore(t.Context(), a.UUID, server.RestoreRequest{Target: "other"})
 	want(t, err, shield.Invalid, "target", "was made by")
 	for _, body := range []string{`{"to":"b"}`, `{"target":5}`, `[]`, `{`} {
 		if p := f.refused(f.do("POST", "/v1/archives/"+a.UUID+"/restore", body)); p.Status != 400 {

@@ -170,6 +170,7 @@ func (s *Server) routes() {
 	s.mountArchives()
 	s.mountTasks()
 	s.mountActions()
+	s.mountRestores()
 	s.mountPlugins()
 	s.mountModules()
 	s.mountDaemon()

@@ -12,13 +12,10 @@ import (
 // restore gives the archive's stream to the target. The target sees the
 // stream's end only if every byte was proven to be what was stored.
 func (c *call) restore(ctx context.Context) (shield.TaskResult, error) {
-	target, _, err := c.openTarget(ctx)
+	target, store, found, err := c.preflight(ctx)
+	findings := &shield.Findings{Preflight: found}
 	if err != nil {
-		return shield.TaskResult{}, err
-	}
-	store, _, err := c.openStore(ctx)
-	if err != nil {
-		return shield.TaskResult{}, err
+		return shield.TaskResult{Findings: findings}, err
 	}
 	c.logf("restoring archive %s from store %s (%s) to target %s (%s)", c.task.Archive, c.task.StoreName, c.task.StorePlugin, c.task.TargetName, c.task.TargetPlugin)
 
@@ -32,7 +29,7 @@ func (c *call) restore(ctx context.Context) (shield.TaskResult, error) {
 		return err
 	})
 	if err != nil {
-		return shield.TaskResult{}, c.blame(ctx, shield.StoreFailed, err)
+		return shield.TaskResult{Findings: findings}, c.blame(ctx, shield.StoreFailed, err)
 	}
 	r, err := c.unseal(ctx, t, blob)
 	if err == nil {
@@ -44,7 +41,7 @@ func (c *call) restore(ctx context.Context) (shield.TaskResult, error) {
 	if err == nil {
 		c.logf("restored %d bytes, digest and length as they were stored", p.RawBytes)
 	}
-	return shield.TaskResult{Progress: p}, err
+	return shield.TaskResult{Progress: p, Findings: findings}, err
 }
 
 // shut closes the stream, the blob first so that nothing waits for it any

@@ -1,5 +1,5 @@
-// Package task runs one operation of shield to its end: backup, restore,
-// purge, tests, a probe, a check of a store. Runner is a shield.Runner for the host it runs on; it
+// Package task runs one operation of shield to its end: backup, restore and its
+// preflight, purge, tests, a probe, a check of a store. Runner is a shield.Runner for the host it runs on; it
 // opens plugins, moves the bytes between them through package archive, and
 // proves the result. It never touches the catalog.
 package task
@@ -93,6 +93,8 @@ func (r *Runner) Run(ctx context.Context, t *shield.Task, m shield.Monitor) (shi
 		return c.backup(ctx)
 	case shield.OpRestore:
 		return c.restore(ctx)
+	case shield.OpPreflight:
+		return c.dryRun(ctx)
 	case shield.OpPurge:
 		return c.purge(ctx)
 	case shield.OpCheckStore:
@@ -160,9 +162,6 @@ func (c *call) openTarget(ctx context.Context) (plugin.Target, plugin.Info, erro
 	t, info, err := c.runner.plugins.OpenTargetVersion(ctx, c.task.TargetPlugin, digest, c.task.TargetEndpoint, c.diag.of(shield.SourceTarget))
 	if err != nil {
 		return nil, info, c.blame(ctx, shield.TargetFailed, err)
-	}
-	if digest != "" && info.Digest != digest {
-		c.logf("the version of %s that made this archive (%s) is not here: version %s (%s) is used", c.task.TargetPlugin, digest, info.Version, info.Digest)
 	}
 	return t, info, nil
 }

@@ -343,6 +343,7 @@ func TestRestoreOfSwappedBlobs(t *testing.T) {
 		one, two := b.backup(t, change), b.backup(t, change)
 		blob, _ := b.memory.Blob("vault", two.Key)
 		b.memory.SetBlob("vault", one.Key, blob)
+		one.StoredSize = int64(len(blob)) // which does not tell them apart
 		want := "another seal"
 		if clear {
 			want = two.UUID

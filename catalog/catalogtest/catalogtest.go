@@ -76,7 +76,7 @@ func newFixture(t testing.TB, open func(t testing.TB) shield.Catalog) *fixture {
 func newTarget(name string) *shield.Target {
 	return &shield.Target{
 		Meta: shield.Meta{Name: name, Summary: "a database"}, Plugin: "postgres",
-		Endpoint: shield.Endpoint(`{"host":"db","password":"it's \"secret\" ? ?0 ?name"}`), Agent: "db1:5444", MaxTasks: 1000,
+		Endpoint: shield.Endpoint(`{"host":"db","password":"it's \"secret\" ? ?0 ?name"}`), Agent: "db1:5444", MaxTasks: 1000, Scratch: true,
 	}
 }
 

@@ -201,7 +201,7 @@ func flags(node *kong.Node) []candidate {
 // paths are the lists that names come from, by the command or flag that wants
 // one.
 var paths = map[string]string{
-	"target": "/v1/targets", "to": "/v1/targets", "store": "/v1/stores", "schedule": "/v1/schedules",
+	"target": "/v1/targets", "to": "/v1/targets", "confirm": "/v1/targets", "store": "/v1/stores", "schedule": "/v1/schedules",
 	"policy": "/v1/retention", "retention-policy": "/v1/retention", "preview": "/v1/retention", "job": "/v1/jobs",
 	"archive": "/v1/archives", "task": "/v1/tasks",
 }

@@ -33,6 +33,7 @@ type createTarget struct {
 	Endpoint string `help:"Its settings: JSON, @FILE, or - for standard input." required:"" placeholder:"JSON|@FILE|-"`
 	Agent    string `help:"Agent that reaches it; none: the daemon itself."`
 	MaxTasks int    `help:"How many tasks may work on it at once; 0: no limit of its own. There is never more than one backup or restore." placeholder:"N"`
+	Scratch  bool   `help:"It exists to be overwritten: a restore into it needs no confirmation."`
 }
 
 func (c *createTarget) Run(e *env) error {
@@ -40,7 +41,7 @@ func (c *createTarget) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	return create(e, e.client.Targets(), &shield.Target{Meta: c.meta(), Plugin: c.Plugin, Endpoint: ep, Agent: c.Agent, MaxTasks: c.MaxTasks}, targetView)
+	return create(e, e.client.Targets(), &shield.Target{Meta: c.meta(), Plugin: c.Plugin, Endpoint: ep, Agent: c.Agent, MaxTasks: c.MaxTasks, Scratch: c.Scratch}, targetView)
 }
 
 type createStore struct {

@@ -64,6 +64,14 @@ func (p patch) setNumber(field string, v *int) patch {
 	return p
 }
 
+// setFlag adds a flag that was given.
+func (p patch) setFlag(field string, v *bool) patch {
+	if v != nil {
+		p[field] = *v
+	}
+	return p
+}
+
 // setPeriod adds a period that was given.
 func (p patch) setPeriod(field string, v *period) patch {
 	if v != nil {
@@ -90,10 +98,11 @@ type editTarget struct {
 	Endpoint *string `help:"Its settings, whole: JSON, @FILE, or - for standard input. A secret given as ******** is kept." placeholder:"JSON|@FILE|-"`
 	Agent    *string `help:"Agent that reaches it; empty: the daemon itself."`
 	MaxTasks *int    `help:"How many tasks may work on it at once; 0: no limit of its own." placeholder:"N"`
+	Scratch  *bool   `help:"It exists to be overwritten: a restore into it needs no confirmation." negatable:""`
 }
 
 func (c *editTarget) Run(e *env) error {
-	p := c.patch().set("plugin", c.Plugin).set("agent", c.Agent).setNumber("max_tasks", c.MaxTasks)
+	p := c.patch().set("plugin", c.Plugin).set("agent", c.Agent).setNumber("max_tasks", c.MaxTasks).setFlag("scratch", c.Scratch)
 	if err := p.setEndpoint(e, c.Endpoint); err != nil {
 		return err
 	}
@@ -197,14 +206,9 @@ type editJob struct {
 func (c *editJob) Run(e *env) error {
 	p := c.patch().set("target_uuid", c.Target).set("store_uuid", c.Store).set("schedule_uuid", c.Schedule).
 		set("retention_uuid", c.RetentionPolicy).set("compression", c.Compression).set("overlap", c.Overlap).
+		setFlag("paused", c.Paused).setFlag("unencrypted", c.Unencrypted).
 		setNumber("priority", c.Priority).setNumber("attempts", c.Attempts).
 		setPeriod("timeout", c.Timeout).setPeriod("idle_timeout", c.IdleTimeout).setPeriod("backoff", c.Backoff).setPeriod("rpo", c.RPO)
-	if c.Paused != nil {
-		p["paused"] = *c.Paused
-	}
-	if c.Unencrypted != nil {
-		p["unencrypted"] = *c.Unencrypted
-	}
 	return edit(e, e.client.Jobs(), c.Ref, p, jobView)
 }
 

@@ -5,8 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
+
+	"golang.org/x/term"
 
 	"github.com/shieldhq/shield"
 	"github.com/shieldhq/shield/internal/endpointarg"
@@ -17,6 +20,14 @@ import (
 // input.
 func (e *env) endpoint(text string) (shield.Endpoint, error) {
 	return endpointarg.Read(text, e.in)
+}
+
+// terminal is where a person can be asked, nil if nobody sits there.
+func (e *env) terminal() *os.File {
+	if f, ok := e.in.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		return f
+	}
+	return nil
 }
 
 // A period is a number of seconds, written as such or with a unit, like 90m.

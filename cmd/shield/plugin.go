@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/term"
-
 	"github.com/shieldhq/shield"
 	"github.com/shieldhq/shield/plugin"
 )
@@ -92,8 +90,8 @@ func (e *env) propose(p *plugin.Proposal) {
 
 // agrees asks on a terminal; elsewhere nobody agrees.
 func (e *env) agrees() bool {
-	f, ok := e.in.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) {
+	f := e.terminal()
+	if f == nil {
 		return false
 	}
 	fmt.Fprint(e.err, "Grant this? [y/N] ")

@@ -34,57 +34,6 @@ func (c *runJob) Run(e *env) error {
 	return e.started(t, c.Wait)
 }
 
-type restoreCmd struct {
-	Archive restoreArchive `cmd:"" help:"Restore an archive."`
-}
-
-type restoreArchive struct {
-	Ref    string `arg:"" optional:"" help:"UUID; or none, with --target."`
-	Target string `help:"Restore the newest archive of a target." placeholder:"TARGET"`
-	At     string `help:"With --target: the newest that was taken by then, as 2026-03-01T12:00:00Z, or \"2026-03-01 12:00\" here; none: now." placeholder:"TIME"`
-	To     string `help:"Target to restore to; none: the one it was taken from." placeholder:"TARGET"`
-	Wait   bool   `help:"Follow the task, and exit with 7 or 8 unless it is done."`
-}
-
-// Validate refuses what says twice, or not at all, which archive is meant.
-func (c *restoreArchive) Validate() error {
-	switch {
-	case (c.Ref == "") == (c.Target == ""):
-		return errors.New("the UUID of an archive is wanted, or --target")
-	case c.At != "" && c.Target == "":
-		return errors.New("--at says which archive of --target is meant, which is missing")
-	}
-	return nil
-}
-
-func (c *restoreArchive) Run(e *env) error {
-	if c.Target == "" {
-		t, err := e.client.Restore(e.ctx, c.Ref, c.To)
-		if err != nil {
-			return err
-		}
-		return e.started(t, c.Wait)
-	}
-	r := server.RestoreTargetRequest{Target: c.To}
-	if c.At != "" {
-		var err error
-		if r.At, err = parseTime("at", c.At, time.Local); err != nil {
-			return err
-		}
-	}
-	t, err := e.client.RestoreTarget(e.ctx, c.Target, r)
-	if err != nil {
-		return err
-	}
-	if a := t.Expected; a != nil {
-		fmt.Fprintf(e.err, "archive %s of %s\n", a.UUID, a.TakenAt.UTC().Format(time.RFC3339))
-		if a.Suspicious() {
-			fmt.Fprintf(e.err, "SUSPICIOUS: it %s\n", plain(a.Suspicion))
-		}
-	}
-	return e.started(t, c.Wait)
-}
-
 type testCmd struct {
 	Store  testStore  `cmd:"" help:"Store, read back and delete a small blob."`
 	Target testTarget `cmd:"" help:"Ask a target whether it can be reached and used."`
@@ -228,6 +177,11 @@ func (e *env) wait(t *shield.Task) error {
 	if err != nil {
 		return unwatched(t, err)
 	}
+	return e.ended(end)
+}
+
+// ended prints what a task that was waited for came to.
+func (e *env) ended(end *shield.Task) error {
 	if e.json {
 		end.Log = ""
 		if err := e.printJSON(end); err != nil {
@@ -256,7 +210,7 @@ func unwatched(t *shield.Task, err error) error {
 
 // summary prints what a task came to, and first what it found out.
 func (e *env) summary(t *shield.Task) error {
-	if f := t.Findings; f != nil {
+	if f := t.Findings; f != nil && t.Op != shield.OpRestore { // the log of a restore has them
 		if err := e.findings(f); err != nil {
 			return err
 		}
@@ -298,6 +252,9 @@ func (e *env) findings(f *shield.Findings) error {
 	}
 	if f.Reconciliation != nil {
 		return e.reconciliation(f.Reconciliation)
+	}
+	if len(f.Preflight) > 0 {
+		return preflightTable(e.out, f.Preflight)
 	}
 	if len(f.Checks) > 0 {
 		return e.checks(f.Checks)

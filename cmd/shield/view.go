@@ -39,8 +39,10 @@ func metaUUID[T any](m func(*T) *shield.Meta) func(*T) string {
 }
 
 var targetView = view[shield.Target]{
-	kind: "target", columns: []string{"name", "plugin", "agent", "summary"},
-	row: func(t *shield.Target) []string { return []string{t.Name, t.Plugin, dash(t.Agent), t.Summary} },
+	kind: "target", columns: []string{"name", "plugin", "agent", "scratch", "summary"},
+	row: func(t *shield.Target) []string {
+		return []string{t.Name, t.Plugin, dash(t.Agent), yes(t.Scratch), t.Summary}
+	},
 	uuid: metaUUID(func(t *shield.Target) *shield.Meta {
 		return &t.Meta
 	}),
@@ -221,6 +223,9 @@ func findingsLines(f *shield.Findings) [][2]string {
 		for _, d := range r.Differences {
 			lines = append(lines, [2]string{string(d.Kind), d.Key + " " + d.Text})
 		}
+	}
+	for _, p := range f.Preflight {
+		lines = append(lines, [2]string{"preflight", p.Check + " " + string(p.State) + ": " + p.Text})
 	}
 	for _, c := range f.Checks {
 		verdict := "passed"

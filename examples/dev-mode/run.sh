@@ -46,5 +46,5 @@ test "$(count valid)" -eq 1
 shield retention preview second
 archive=$(shield --json list archives | sed -n 's/.*"uuid": "\([^"]*\)".*/\1/p' | head -n 1)
 rm "$dir/files/note"
-shield restore archive "$archive" --wait
+shield restore archive "$archive" --confirm files --wait
 cat "$dir/files/note"

@@ -153,7 +153,7 @@ func (q *quickstart) show(ctx context.Context) error {
 	}
 	steps := [][]string{
 		{"create", "target", "--name", "source", "--plugin", "fs", "--endpoint", fmt.Sprintf(`{"base_dir": %q}`, q.tree)},
-		{"create", "target", "--name", "elsewhere", "--plugin", "fs", "--endpoint", fmt.Sprintf(`{"base_dir": %q}`, q.path("restored"))},
+		{"create", "target", "--name", "elsewhere", "--plugin", "fs", "--scratch", "--endpoint", fmt.Sprintf(`{"base_dir": %q}`, q.path("restored"))},
 		{"create", "store", "--name", "disk", "--plugin", "fs", "--endpoint", fmt.Sprintf(`{"base_dir": %q}`, q.path("store"))},
 		{"create", "schedule", "--name", "nightly", "--timespec", "daily 4am"},
 		{"create", "retention", "policy", "--name", "month", "--expiry", "30d"},

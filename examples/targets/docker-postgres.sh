@@ -52,7 +52,7 @@ shield run job containers --wait
 archive=$(shield --json list archives | sed -n 's/.*"uuid": "\([^"]*\)".*/\1/p' | head -n 1)
 docker rm -f -v "$name" >/dev/null
 docker volume rm "$name" >/dev/null
-shield restore archive "$archive" --wait
+shield restore archive "$archive" --confirm containers --wait
 
 test "$(checksum)" = "$before"
 echo "# The container and every row are back: $before"

@@ -39,8 +39,8 @@ echo '# Backup, disaster, restore; then a second time into another folder'
 shield run job files --wait
 archive=$(shield --json list archives | sed -n 's/.*"uuid": "\([^"]*\)".*/\1/p' | head -n 1)
 rm -rf "$dir/files"
-shield restore archive "$archive" --wait
-shield restore archive "$archive" --to elsewhere --wait
+shield restore archive "$archive" --confirm files --wait
+shield restore archive "$archive" --to elsewhere --confirm elsewhere --wait
 
 listing "$dir/files" | diff "$dir/before" -
 listing "$dir/elsewhere" | diff "$dir/before" -

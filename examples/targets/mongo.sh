@@ -71,7 +71,7 @@ kill -9 "$server"
 wait "$server" 2>/dev/null || true
 start
 test -z "$(export_all)"
-shield restore archive "$archive" --wait
+shield restore archive "$archive" --confirm shop --wait
 
 test "$(export_all)" = "$before"
 echo '# Every document is back'

@@ -72,7 +72,7 @@ echo '# Backup, disaster, restore'
 shield run job shop --wait
 archive=$(shield --json list archives | sed -n 's/.*"uuid": "\([^"]*\)".*/\1/p' | head -n 1)
 sql -e 'DROP DATABASE shop'
-shield restore archive "$archive" --to shop-restore --wait
+shield restore archive "$archive" --to shop-restore --confirm shop-restore --wait
 
 test "$(sql -e 'SELECT * FROM shop.customers; SELECT * FROM shop.names')" = "$before"
 echo '# Every row is back'

@@ -61,7 +61,7 @@ echo '# Backup, disaster, restore'
 shield run job shop --wait
 archive=$(shield --json list archives | sed -n 's/.*"uuid": "\([^"]*\)".*/\1/p' | head -n 1)
 sql -d postgres -c 'DROP DATABASE shop'
-shield restore archive "$archive" --to shop-restore --wait
+shield restore archive "$archive" --to shop-restore --confirm shop-restore --wait
 
 test "$(checksum)" = "$before"
 echo "# Every row is back: $before"

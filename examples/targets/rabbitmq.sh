@@ -47,7 +47,7 @@ echo '# Backup, disaster, restore'
 shield run job broker --wait
 archive=$(shield --json list archives | jq -r '.[0].uuid')
 call -X DELETE "$api/api/vhosts/example"
-shield restore archive "$archive" --wait
+shield restore archive "$archive" --confirm broker --wait
 
 test "$(definitions)" = "$before"
 echo '# Every definition is back'

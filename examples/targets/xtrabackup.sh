@@ -88,7 +88,7 @@ stop_server
 rm -rf "$dir/mysql"
 mkdir "$dir/mysql"
 if test "$(id -u)" -eq 0; then chown mysql "$dir/mysql"; fi
-shield restore archive "$archive" --wait
+shield restore archive "$archive" --confirm shop --wait
 
 test "$(sql -e 'SELECT * FROM shop.customers')" = "$before"
 echo '# Every row is back'

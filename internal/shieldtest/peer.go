@@ -3,6 +3,7 @@
 package shieldtest
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"os/exec"
@@ -79,10 +80,9 @@ func (p *Peer) Bench(b *testing.B) {
 	if p.Setup != "" {
 		script(p.Setup)
 	}
-	restore := []string{"restore", "archive", p.System.Backup(p.Job).UUID, "--wait"} // which also compiles the module
-	if p.To != "" {
-		restore = append(restore, "--to", p.To)
-	}
+	archive := p.System.Backup(p.Job) // which also compiles the module
+	to := cmp.Or(p.To, archive.Target)
+	restore := []string{"restore", "archive", archive.UUID, "--wait", "--to", to, "--confirm", to}
 	var backups, restores [2][]spending // of the peer, of shield
 	for b.Loop() {
 		syscall.Sync()

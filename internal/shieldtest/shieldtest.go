@@ -246,6 +246,7 @@ func (s *System) Job(name, target, store string) {
 // An Archive is the part of an archive's description that tests look at.
 type Archive struct {
 	UUID   string `json:"uuid"`
+	Target string `json:"target"`
 	Key    string `json:"store_key"`
 	Status string `json:"status"`
 	Size   int64  `json:"raw_size"`
@@ -279,11 +280,12 @@ func (s *System) Backup(job string) Archive {
 // Restore restores an archive; to is the target, or empty for its own.
 func (s *System) Restore(archive, to string) {
 	s.t.Helper()
-	args := []string{"restore", "archive", archive, "--wait"}
-	if to != "" {
-		args = append(args, "--to", to)
+	if to == "" {
+		var a Archive
+		s.JSON(&a, "show", "archive", archive)
+		to = a.Target
 	}
-	s.Run(args...)
+	s.Run("restore", "archive", archive, "--wait", "--to", to, "--confirm", to)
 }
 
 var sandboxes sync.Map // name → func() (plugin.Opener, error)

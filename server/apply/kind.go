@@ -94,6 +94,7 @@ var kinds = []*kind{
 		{name: "endpoint", form: endpoint, required: true, help: "Its settings, which the plugin declares."},
 		{name: "agent", form: text, preset: "", help: "The agent that reaches it; none: the daemon itself."},
 		{name: "max_tasks", form: number, preset: 0, help: "How many tasks may work on it at once; 0: no limit of its own."},
+		{name: "scratch", form: flag, preset: false, help: "It exists to be overwritten: a restore into it needs no confirmation."},
 	}},
 	{name: "job", key: "jobs", path: "/v1/jobs", check: checked(checkJob), fields: []field{
 		summary,

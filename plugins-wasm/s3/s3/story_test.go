@@ -99,7 +99,7 @@ func TestStoryFaults(t *testing.T) {
 	p.Set(faultproxy.Rule{Match: func(q *http.Request) bool {
 		return q.Method == http.MethodGet && strings.HasSuffix(q.URL.Path, a.Key)
 	}, Fault: faultproxy.FlipResponse(5 << 20)})
-	if stdout, stderr, status := r.Try("restore", "archive", a.UUID, "--to", "to", "--wait"); status == 0 {
+	if stdout, stderr, status := r.Try("restore", "archive", a.UUID, "--to", "to", "--confirm", "to", "--wait"); status == 0 {
 		t.Errorf("wrong bytes were restored: %s%s", stdout, stderr)
 	}
 }

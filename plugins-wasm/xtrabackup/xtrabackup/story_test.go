@@ -45,7 +45,7 @@ func TestStory(t *testing.T) {
 			t.Error("a password is shown")
 		}
 	}
-	if _, stderr, status := s.Try("restore", "archive", a.UUID, "--wait"); status == 0 || !strings.Contains(stderr, "a server runs") {
+	if _, stderr, status := s.Try("restore", "archive", a.UUID, "--confirm", "first", "--wait"); status == 0 || !strings.Contains(stderr, "a server runs") {
 		t.Errorf("restore under a server that runs: status %d: %s", status, stderr)
 	}
 	m.Stop()
