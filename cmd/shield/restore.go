@@ -2,10 +2,13 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -106,10 +109,17 @@ func (e *env) chosen(t *shield.Task, err error) (*shield.Task, error) {
 	return t, nil
 }
 
-// ask shows whoever sits at the terminal what a restore finds, and has them
-// confirm it unless the target is a scratch target. The archive that was looked
-// at is restored, even if there is a newer one by then.
+// ask has whoever sits at the terminal choose an archive if they have only named
+// its target, shows what a restore finds, and has them confirm it unless the
+// target is a scratch target. The archive that was looked at is restored, even if
+// there is a newer one by then.
 func (c *restoreArchive) ask(e *env, r server.RestoreTargetRequest) error {
+	in := bufio.NewReader(e.terminal())
+	if c.Target != "" && c.At == "" {
+		if err := c.choose(e, in); err != nil {
+			return err
+		}
+	}
 	t, err := c.found(e, r)
 	if err != nil {
 		return err
@@ -123,7 +133,7 @@ func (c *restoreArchive) ask(e *env, r server.RestoreTargetRequest) error {
 		return &taskEnded{t.Status, t.ErrorCode, fmt.Sprintf("%s task %s %s: %s", t.Op, t.UUID, t.Status, t.Error)}
 	}
 	if !confirmed(t) {
-		if r.Confirm, err = e.typed(t.TargetName); err != nil {
+		if r.Confirm, err = e.typed(in, t.TargetName); err != nil {
 			return err
 		}
 	}
@@ -141,17 +151,53 @@ func confirmed(t *shield.Task) bool {
 	})
 }
 
+// choices is how many archives there are to choose from.
+const choices = 10
+
+// choose shows the newest archives of the target and asks for one of them.
+func (c *restoreArchive) choose(e *env, in *bufio.Reader) error {
+	all, err := e.client.Archives().List(e.ctx, url.Values{
+		"target": {c.Target}, "limit": {strconv.Itoa(choices)}, "status": {string(shield.ArchiveValid), string(shield.ArchiveExpired)},
+	})
+	if err != nil || len(all) < 2 {
+		return err
+	}
+	rows := make([][]string, len(all))
+	for n, a := range all {
+		rows[n] = []string{strconv.Itoa(n + 1), a.UUID, moment(a.TakenAt), size(a.RawSize), archiveStatus(a), a.Notes}
+	}
+	if err := table(e.err, []string{"", "uuid", "taken at", "raw", "status", "notes"}, rows); err != nil {
+		return err
+	}
+	line, err := e.prompt(in, fmt.Sprintf("which one, 1 to %d [1]: ", len(all)))
+	if err != nil {
+		return err
+	}
+	n, err := strconv.Atoi(cmp.Or(line, "1"))
+	if err != nil || n < 1 || n > len(all) {
+		return shield.FieldErrorf("archive", "is %.100q: a number from 1 to %d is wanted; nothing was restored", line, len(all))
+	}
+	c.Ref, c.Target = all[n-1].UUID, ""
+	return nil
+}
+
 // typed asks for the name of a target, and returns it.
-func (e *env) typed(target string) (string, error) {
-	fmt.Fprintf(e.err, "type %s to overwrite it: ", plain(target))
-	line, err := bufio.NewReader(e.terminal()).ReadString('\n')
-	if err != nil && err != io.EOF {
-		return "", err
+func (e *env) typed(in *bufio.Reader, target string) (string, error) {
+	line, err := e.prompt(in, fmt.Sprintf("type %s to overwrite it: ", plain(target)))
+	if err == nil && line != target {
+		err = shield.FieldErrorf("confirm", "is %.100q, not %q: nothing was restored", line, target)
 	}
-	if line = strings.TrimSpace(line); line != target {
-		return "", shield.FieldErrorf("confirm", "is %.100q, not %q: nothing was restored", line, target)
+	return line, err
+}
+
+// prompt asks for a line. The end of the input answers nothing.
+func (e *env) prompt(in *bufio.Reader, question string) (string, error) {
+	fmt.Fprint(e.err, question)
+	line, err := in.ReadString('\n')
+	if err == io.EOF {
+		err = nil
 	}
-	return line, nil
+	return strings.TrimSpace(line), err
 }
 
 // preflightTable prints what was found before a restore, all of it.
