@@ -3,6 +3,7 @@ package dockerpg
 import (
 	"bytes"
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/shieldhq/shield"
@@ -45,7 +46,8 @@ func (d *docker) output(ctx context.Context, args ...string) ([]byte, error) {
 	return out.Bytes(), err
 }
 
-// all returns the containers that the endpoint means, running or not.
+// all returns the containers that the endpoint means, running or not, by their
+// names: the engine has an order of its own, which changes.
 func (d *docker) all(ctx context.Context) ([]*container, error) {
 	args := []string{"ps", "-a", "-q", "--no-trunc"}
 	if d.config.Label != "" {
@@ -73,6 +75,7 @@ func (d *docker) all(ctx context.Context) ([]*container, error) {
 			meant = append(meant, c)
 		}
 	}
+	slices.SortFunc(meant, func(a, b *container) int { return strings.Compare(a.name(), b.name()) })
 	return meant, nil
 }
 
