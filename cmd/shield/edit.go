@@ -231,6 +231,24 @@ func (c *pauseJob) Run(e *env) error {
 	return edit(e, e.client.Jobs(), c.Ref, patch{"paused": true}, jobView)
 }
 
+type pausedCmd struct {
+	Job pausedJob `cmd:"" help:"Print yes or no: whether a job is paused."`
+}
+
+type pausedJob struct{ refArg }
+
+func (c *pausedJob) Run(e *env) error {
+	j, err := e.client.Jobs().Get(e.ctx, c.Ref)
+	if err != nil {
+		return err
+	}
+	if e.json {
+		return e.printJSON(map[string]bool{"paused": j.Paused})
+	}
+	_, err = fmt.Fprintln(e.out, yes(j.Paused))
+	return err
+}
+
 type unpauseCmd struct {
 	Job unpauseJob `cmd:"" help:"Start a job by its schedule again."`
 }

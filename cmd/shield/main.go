@@ -41,6 +41,7 @@ type cli struct {
 	Run         runCmd         `cmd:"" help:"Run a job now."`
 	Pause       pauseCmd       `cmd:"" help:"Stop starting a job by its schedule."`
 	Unpause     unpauseCmd     `cmd:"" help:"Start a job by its schedule again."`
+	Paused      pausedCmd      `cmd:"" help:"Say whether a job is paused."`
 	Restore     restoreCmd     `cmd:"" help:"Restore an archive."`
 	Cancel      cancelCmd      `cmd:"" help:"Cancel a task."`
 	Hold        holdCmd        `cmd:"" help:"Keep an archive from being purged."`
@@ -59,6 +60,7 @@ type cli struct {
 	Export      exportCmd      `cmd:"" help:"Print what there is as YAML, for apply."`
 	Completion  completionCmd  `cmd:"" help:"Make a shell complete what is typed."`
 	Man         manCmd         `cmd:"" help:"Print the manual page: shield man | man -l -"`
+	Help        helpCmd        `cmd:"" help:"Show how a command is used, like shield help create target."`
 }
 
 // Exit statuses.
@@ -144,9 +146,7 @@ func run(args []string, in io.Reader, out, errOut io.Writer) int {
 		fmt.Fprintln(errOut, "shield:", err)
 		return exitError
 	}
-	if len(args) == 0 {
-		args = []string{"--help"}
-	}
+	args = eitherNumber(parser.Model.Node, helped(args))
 	parsed, err := parser.Parse(args)
 	if exited >= 0 { // --help or --version
 		return exited
@@ -210,6 +210,50 @@ func (c *cli) perform(parser *kong.Kong, parsed *kong.Context, args []string, e 
 func (c *cli) alone(command string) bool {
 	verb, _, _ := strings.Cut(command, " ")
 	return slices.Contains([]string{"explain", "completion", "man"}, verb) || c.Export.Schema
+}
+
+// eitherNumber lets each noun be written in the singular and in the plural.
+func eitherNumber(node *kong.Node, args []string) []string {
+	args = slices.Clone(args)
+	for n := 0; n < len(args); n++ {
+		if f := flagOf(node, args[n]); f != nil {
+			if !f.IsBool() && !strings.Contains(args[n], "=") {
+				n++
+			}
+			continue
+		}
+		next := child(node, args[n])
+		if next == nil {
+			if next = child(node, otherNumber(args[n])); next == nil {
+				break
+			}
+			args[n] = next.Name
+		}
+		node = next
+	}
+	return args
+}
+
+func otherNumber(noun string) string {
+	if noun == "policies" {
+		return "policy"
+	}
+	if stem, many := strings.CutSuffix(noun, "s"); many {
+		return stem
+	}
+	return noun + "s"
+}
+
+type helpCmd struct {
+	Command []string `arg:"" optional:"" help:"The words of a command."`
+}
+
+// helped turns no arguments, and those of the command help, into the flag.
+func helped(args []string) []string {
+	if len(args) > 0 && args[0] != "help" {
+		return args
+	}
+	return append(slices.Clone(args[min(1, len(args)):]), "--help")
 }
 
 // usageError names all commands where kong names only some.
