@@ -41,6 +41,7 @@ type Catalog interface {
 	ObjectiveService
 	EventService
 	ModuleService
+	PrefixService
 	// Close releases the catalog. Calls in progress end with an error.
 	Close() error
 }
@@ -65,6 +66,15 @@ type Filter struct {
 	After      time.Time // archives: taken at or after; tasks: requested at or after
 	Before     time.Time // archives: taken before; tasks: requested before
 	Limit      int       // at most so many, the newest first where a noun has a time
+}
+
+// PrefixService finds things by the beginning of their UUIDs.
+type PrefixService interface {
+	// Expand returns the UUID of the one thing of a kind ("target", "retention
+	// policy", "archive", "task") whose UUID begins with ref, at least 4
+	// characters. What is the name of one, or begins none, is returned as it
+	// is. It returns Invalid if ref begins the UUIDs of several.
+	Expand(ctx context.Context, kind, ref string) (string, error)
 }
 
 // TargetService keeps targets.

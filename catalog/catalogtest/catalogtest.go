@@ -35,6 +35,7 @@ func Run(t *testing.T, open func(t testing.TB) shield.Catalog) {
 		{"Objectives", testObjectives},
 		{"Events", testEvents},
 		{"Modules", testModules},
+		{"Prefix", testPrefix},
 		{"Hostile", testHostile},
 		{"Context", testContext},
 		{"Concurrent", testConcurrent},
