@@ -54,7 +54,7 @@ func FuzzPaths(f *testing.F) {
 			req := &http.Request{Method: "GET", URL: u, Header: http.Header{"Authorization": {with}}, Body: http.NoBody}
 			w := httptest.NewRecorder()
 			x.handler.ServeHTTP(w, req)
-			if w.Code >= 500 || !json.Valid(w.Body.Bytes()) || (with == "" && w.Code == 200 && !slices.Contains(open, "GET "+u.Path)) {
+			if w.Code >= 500 || !json.Valid(w.Body.Bytes()) && u.Path != "/v1/docs" || (with == "" && w.Code == 200 && !slices.Contains(open, "GET "+u.Path)) {
 				t.Errorf("%q: %d %s", path, w.Code, w.Body)
 			}
 		}

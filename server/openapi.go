@@ -9,6 +9,8 @@ import (
 func (s *Server) mountDocument() {
 	raw(s, operation{method: "GET", path: "/v1/openapi.json", id: "getDocument", tag: "Documentation", summary: "This document, as OpenAPI 3.1"},
 		"application/json", s.serveDocument)
+	raw(s, operation{method: "GET", path: "/v1/docs", id: "getReference", tag: "Documentation", summary: "This document as a page for readers"},
+		"text/html", s.serveReference)
 }
 
 func (s *Server) serveDocument(_ context.Context, c *call) error {
