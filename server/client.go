@@ -212,6 +212,13 @@ func (n NounClient[T]) Edit(ctx context.Context, ref string, patch map[string]an
 	return out, n.c.Do(ctx, http.MethodPatch, n.at(ref), patch, out)
 }
 
+// Replace replaces the one called ref by v, if it still has the version of v,
+// and returns the result.
+func (n NounClient[T]) Replace(ctx context.Context, ref string, v *T) (*T, error) {
+	out := new(T)
+	return out, n.c.Do(ctx, http.MethodPut, n.at(ref), v, out)
+}
+
 // Delete removes the one called ref.
 func (n NounClient[T]) Delete(ctx context.Context, ref string) error {
 	return n.c.Do(ctx, http.MethodDelete, n.at(ref), nil, nil)

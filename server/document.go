@@ -95,6 +95,11 @@ func (s *Server) document(op *operation, a answer) *huma.Operation {
 	for _, p := range op.params {
 		doc.Parameters = append(doc.Parameters, p.document())
 	}
+	if op.guarded {
+		doc.Parameters = append(doc.Parameters, &huma.Param{
+			Name: "If-Match", In: "header", Description: "The ETag of the version that is to be changed", Schema: &huma.Schema{Type: huma.TypeString},
+		})
+	}
 	if op.body != nil {
 		doc.RequestBody = s.documentBody(op.body)
 	}
@@ -105,6 +110,9 @@ func (s *Server) document(op *operation, a answer) *huma.Operation {
 
 func (s *Server) documentAnswer(op *operation, a answer) *huma.Response {
 	r := &huma.Response{Description: http.StatusText(op.status)}
+	if op.tagged {
+		r.Headers = map[string]*huma.Param{"ETag": {Description: "The version", Schema: &huma.Schema{Type: huma.TypeString}}}
+	}
 	if a.media == "" {
 		return r
 	}
@@ -163,6 +171,9 @@ func (s *Server) documentFailures(op *operation, doc *huma.Operation) {
 			continue
 		}
 		doc.Responses[status] = &huma.Response{Description: string(c), Content: content}
+	}
+	if op.guarded {
+		doc.Responses["412"] = &huma.Response{Description: string(shield.Conflict), Content: content}
 	}
 }
 

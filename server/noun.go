@@ -22,7 +22,7 @@ type service[T any] struct {
 	remove func(context.Context, string) error
 }
 
-// A noun serves the five routes of one kind of thing that users make.
+// A noun serves the six routes of one kind of thing that users make.
 type noun[T any] struct {
 	server    *Server
 	path, tag string
@@ -40,6 +40,8 @@ type noun[T any] struct {
 	// defaults fills a new one in, where zero is not what a missing field
 	// means.
 	defaults func(*T)
+	// refer gives what is to replace old the references of old.
+	refer func(v, old *T)
 	// show makes what the catalog has fit for clients.
 	show func(*T)
 	// changed is called after each change.
@@ -56,14 +58,21 @@ func (n *noun[T]) mount() {
 	handle(s, list, n.list)
 	create := op("POST", n.path, "create", "Make a "+n.one, shield.RoleEngineer)
 	create.body, create.status, create.fails = bodyOf[T](n.required...), http.StatusCreated, writeFails
+	create.tagged = true
 	handle(s, create, n.create)
-	handle(s, op("GET", one, "get", "Show a "+n.one, shield.RoleViewer), n.get)
+	get := op("GET", one, "get", "Show a "+n.one, shield.RoleViewer)
+	get.tagged = true
+	handle(s, get, n.get)
+	put := op("PUT", one, "replace", "Replace a "+n.one, shield.RoleEngineer)
+	put.body, put.fails, put.tagged, put.guarded = bodyOf[T](n.required...), writeFails, true, true
+	handle(s, put, n.put)
 	patch := op("PATCH", one, "patch", "Change fields of a "+n.one, shield.RoleEngineer)
 	patch.body, patch.fails = bodyOf[T](), writeFails
 	patch.body.name, patch.body.media = name+"Patch", []string{"application/merge-patch+json", "application/json"}
+	patch.tagged, patch.guarded = true, true
 	handle(s, patch, n.patch)
 	remove := op("DELETE", one, "delete", "Delete a "+n.one, shield.RoleEngineer)
-	remove.fails = []shield.Code{shield.InUse}
+	remove.fails, remove.guarded = []shield.Code{shield.InUse}, true
 	handle(s, remove, n.delete)
 }
 
@@ -119,52 +128,20 @@ func (n *noun[T]) create(ctx context.Context, c *call) (*T, error) {
 		return nil, err
 	}
 	n.changed()
-	return n.find(ctx, m.UUID)
+	return n.find(ctx, c, m.UUID)
 }
 
 // find returns what the catalog has now.
-func (n *noun[T]) find(ctx context.Context, ref string) (*T, error) {
+func (n *noun[T]) find(ctx context.Context, c *call, ref string) (*T, error) {
 	v, err := n.service.get(ctx, ref)
 	if err != nil {
 		return nil, err
 	}
+	c.w.Header().Set("ETag", etag(n.meta(v).Version))
 	return n.shown(v), nil
 }
 
-func (n *noun[T]) get(ctx context.Context, c *call) (*T, error) { return n.find(ctx, c.ref()) }
-
-// patch changes the fields that the body names and keeps the others. The
-// member "version", where given, must be the current one.
-func (n *noun[T]) patch(ctx context.Context, c *call) (*T, error) {
-	body, err := c.read()
-	if err != nil {
-		return nil, err
-	}
-	old, err := n.service.get(ctx, c.ref())
-	if err != nil {
-		return nil, err
-	}
-	next, err := merge(old, body, n.aliases)
-	if err != nil {
-		return nil, err
-	}
-	if err := n.prepare(ctx, next, old); err != nil {
-		return nil, err
-	}
-	if err := n.service.update(ctx, next); err != nil {
-		return nil, err
-	}
-	n.changed()
-	return n.find(ctx, n.meta(old).UUID)
-}
-
-func (n *noun[T]) delete(ctx context.Context, c *call) (nothing, error) {
-	if err := n.service.remove(ctx, c.ref()); err != nil {
-		return nothing{}, err
-	}
-	n.changed()
-	return nothing{}, nil
-}
+func (n *noun[T]) get(ctx context.Context, c *call) (*T, error) { return n.find(ctx, c, c.ref()) }
 
 func unchanged() {}
 
@@ -276,6 +253,10 @@ func (s *Server) jobs() *noun[shield.Job] {
 				j.Schedule, j.Policy = cmp.Or(j.Schedule, j.ScheduleName), cmp.Or(j.Policy, j.PolicyName)
 			}
 			return j.Validate()
+		},
+		refer: func(j, old *shield.Job) {
+			j.Target, j.Store, j.Schedule, j.Policy = old.Target, old.Store, old.Schedule, old.Policy
+			j.TargetName, j.StoreName, j.ScheduleName, j.PolicyName = old.TargetName, old.StoreName, old.ScheduleName, old.PolicyName
 		},
 		show: func(j *shield.Job) { j.Overlap = cmp.Or(j.Overlap, shield.OverlapSkip) },
 	}

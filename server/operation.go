@@ -24,7 +24,9 @@ type operation struct {
 	role   shield.Role
 	params []param
 	body   *body // nil: it takes none
-	status int   // of a good answer; 0: 200, or 204 where there is nothing to tell
+	// tagged operations answer with an ETag, guarded ones obey If-Match.
+	tagged, guarded bool
+	status          int // of a good answer; 0: 200, or 204 where there is nothing to tell
 	// fails are the codes that it can end with, beside those of every operation.
 	fails []shield.Code
 }

@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"slices"
 
 	"github.com/shieldhq/shield"
@@ -41,6 +42,9 @@ func merge[T any](old *T, patch []byte, aliases map[string]string) (*T, error) {
 			delete(changes, name)
 		}
 	}
+	if err := changes.current(have); err != nil {
+		return nil, err
+	}
 	if err := changes.check(have); err != nil {
 		return nil, err
 	}
@@ -55,6 +59,16 @@ func merge[T any](old *T, patch []byte, aliases map[string]string) (*T, error) {
 	}
 	next := new(T)
 	return next, decode(b, next)
+}
+
+// current refuses changes of another version: what else does not fit follows
+// from that.
+func (changes fields) current(have fields) error {
+	var given, now int64
+	if json.Unmarshal(changes["version"], &given) != nil || json.Unmarshal(have["version"], &now) != nil || given == 0 || given == now {
+		return nil
+	}
+	return &shield.Error{Code: shield.Conflict, Field: "version", Message: fmt.Sprintf("was changed meanwhile: version %d now, %d given", now, given)}
 }
 
 // check refuses changes that cannot be.

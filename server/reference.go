@@ -113,13 +113,14 @@ func entryOf(op *operation, doc *huma.Operation) entry {
 
 // contentName returns the type of a body, or its media type if it is not JSON.
 func contentName(content map[string]*huma.MediaType) string {
-	for _, media := range slices.Sorted(maps.Keys(content)) {
-		if strings.HasSuffix(media, "json") && content[media].Schema.Type != huma.TypeString {
-			return typeName(content[media].Schema)
-		}
-		return media
+	media := slices.Sorted(maps.Keys(content))
+	switch {
+	case len(media) == 0:
+		return ""
+	case strings.HasSuffix(media[0], "json") && content[media[0]].Schema.Type != huma.TypeString:
+		return typeName(content[media[0]].Schema)
 	}
-	return ""
+	return media[0]
 }
 
 // typeName says what a schema is in words.

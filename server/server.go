@@ -14,6 +14,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 
@@ -77,8 +78,10 @@ type Server struct {
 	opts      Options
 	token     [sha256.Size]byte
 	started   time.Time
-	router    *bunrouter.Router
-	api       huma.API
+	// deletes is held while something is changed or looked at and deleted.
+	deletes sync.Mutex
+	router  *bunrouter.Router
+	api     huma.API
 	// operations are all routes.
 	operations []*operation
 }

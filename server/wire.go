@@ -59,7 +59,11 @@ func (s *Server) problem(w http.ResponseWriter, req *http.Request, err error) {
 	if errors.As(err, &e) && p.Code != shield.Internal {
 		p.Field = e.Field
 	}
-	s.status(w, statusOf(p.Code), p)
+	status := statusOf(p.Code)
+	if errors.As(err, new(stale)) {
+		status = http.StatusPreconditionFailed
+	}
+	s.status(w, status, p)
 }
 
 // explain is what clients are told of an error. The cause of an internal one
