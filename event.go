@@ -13,7 +13,8 @@ const (
 	EventArchiveSuspicious   EventKind = "archive.suspicious"   // far smaller than its job's archives before it
 	EventArchiveAcknowledged EventKind = "archive.acknowledged" // somebody says that a suspicious one is fine
 	EventArchiveMissing      EventKind = "archive.missing"      // its store does not have it any more
-	EventArchiveFound        EventKind = "archive.found"        // its store has it again
+	EventArchiveFound        EventKind = "archive.found"        // its store has it again, or it is good again
+	EventArchiveDamaged      EventKind = "archive.damaged"      // a verification found it to be damaged
 	EventStoreReconciled     EventKind = "store.reconciled"     // a store was compared with the catalog
 	EventRunMissed           EventKind = "run.missed"
 	EventRunSkipped          EventKind = "run.skipped"

@@ -16,6 +16,7 @@ package shield
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"strings"
 	"time"
 	"unicode"
@@ -65,6 +66,7 @@ type Filter struct {
 	Suspicious *bool
 	After      time.Time // archives: taken at or after; tasks: requested at or after
 	Before     time.Time // archives: taken before; tasks: requested before
+	Since      *int64    // events: with a greater ID, the oldest first
 	Limit      int       // at most so many, the newest first where a noun has a time
 }
 
@@ -272,6 +274,17 @@ type Scheduler interface {
 	// after on. When there is nothing new it waits, at most so long, until
 	// there is. Next is the number of the line behind the last.
 	Follow(ctx context.Context, uuid string, after int, wait time.Duration) (t *Task, lines []string, next int, err error)
+	// Open returns an archive and its content as an Opener does. The archive
+	// is not purged until that is closed.
+	Open(ctx context.Context, archive string, sealed bool) (*Archive, io.ReadCloser, error)
+}
+
+// An Opener gives the content of archives to those who ask for it: the bytes
+// that the target gave, or, sealed, the blob as it lies in the store. t is a
+// task as for a verification. Reading ends with io.EOF only when every byte was
+// proven to be what was stored.
+type Opener interface {
+	Open(ctx context.Context, t *Task, sealed bool) (io.ReadCloser, error)
 }
 
 // A Runner runs one task to its end and returns all it learned. It never

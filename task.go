@@ -19,13 +19,14 @@ const (
 	OpTestStore   Op = "test-store"   // stores, reads back and deletes a small blob
 	OpCheckStore  Op = "check-store"  // runs the conformance suite on a store
 	OpReconcile   Op = "reconcile"    // compares a store with the catalog
+	OpVerify      Op = "verify"       // reads an archive and compares it with the catalog
 	OpTestTarget  Op = "test-target"  // asks a target whether it can be used
 	OpProbeTarget Op = "probe-target" // asks a target what it holds
 )
 
 // Ops returns all operations.
 func Ops() []Op {
-	return []Op{OpBackup, OpRestore, OpPreflight, OpPurge, OpTestStore, OpCheckStore, OpReconcile, OpTestTarget, OpProbeTarget}
+	return []Op{OpBackup, OpRestore, OpPreflight, OpPurge, OpTestStore, OpCheckStore, OpReconcile, OpVerify, OpTestTarget, OpProbeTarget}
 }
 
 // allowedOps is how an error lists the operations.
@@ -152,7 +153,7 @@ type Task struct {
 	Compression string `json:"compression"`
 	Unencrypted bool   `json:"unencrypted"`
 	// Expected is what the catalog knows of the archive that a restore or
-	// its preflight reads, so that another blob under the same key is noticed.
+	// its preflight or a verification reads, so that another blob under the same key is noticed.
 	Expected *Archive `json:"expected,omitempty"`
 
 	RequestedAt time.Time `json:"requested_at"`
@@ -217,7 +218,7 @@ func (t *Task) Validate() error {
 		return missing("store_plugin")
 	}
 	switch t.Op {
-	case OpBackup, OpRestore, OpPreflight, OpPurge:
+	case OpBackup, OpRestore, OpPreflight, OpPurge, OpVerify:
 		if t.Archive == "" && t.Op != OpPurge {
 			return missing("archive_uuid")
 		}
@@ -233,7 +234,7 @@ func (t *Task) Validate() error {
 
 // A Request is what somebody asks a Scheduler to do. Which refs it needs
 // depends on Op: backup wants Job; restore and preflight want Archive, and
-// Target if not the archive's own; purge wants Archive; test-store, check-store and reconcile want Store;
+// Target if not the archive's own; purge and verify want Archive; test-store, check-store and reconcile want Store;
 // test-target and probe-target want Target.
 type Request struct {
 	Op      Op     `json:"op"`
@@ -252,6 +253,10 @@ type Request struct {
 	Confirm string `json:"confirm,omitempty"`
 	// RemoveOrphans has a reconciliation remove the orphans that it may.
 	RemoveOrphans bool `json:"remove_orphans,omitempty"`
+	// Key makes a backup or restore one that is asked for once: the same
+	// request of the same owner with the same key gets the same task. Empty:
+	// each request gets a task of its own.
+	Key string `json:"key,omitempty"`
 }
 
 // A Lease is the right to run a task and to write its outcome.

@@ -54,8 +54,9 @@ func recordEvent(ctx context.Context, tx bun.Tx, e *shield.Event) error {
 	return err
 }
 
-// Events implements shield.EventService. The newest comes first; of the
-// filter, After, Before and Limit count.
+// Events implements shield.EventService. The newest comes first, unless
+// those since one are wanted; of the filter, After, Before, Since and Limit
+// count.
 func (db *DB) Events(ctx context.Context, f shield.Filter) ([]*shield.Event, error) {
 	var rows []*eventRow
 	err := db.read(ctx, "catalog.Events", func(ctx context.Context, q bun.IDB) error {
@@ -69,5 +70,8 @@ func (db *DB) Events(ctx context.Context, f shield.Filter) ([]*shield.Event, err
 
 func eventsQuery(db bun.IDB, model any, f shield.Filter) *bun.SelectQuery {
 	q := between(db.NewSelect().Model(model), "at", f.After, f.Before)
+	if f.Since != nil {
+		return limited(q.Where("?TableAlias.id > ?", *f.Since).OrderExpr("?TableAlias.id"), f)
+	}
 	return limited(newestFirst(q, "at"), f)
 }

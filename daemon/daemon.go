@@ -209,7 +209,7 @@ func (d *Daemon) assemble() {
 	d.scheduler = scheduler.New(d.catalog, runner, &scheduler.Options{
 		Owner: "daemon-" + uuid.NewString(), Exclusive: true, Timeout: c.Timeout,
 		Limit: c.Limit, AgentLimit: c.AgentLimit, Attempts: c.Attempts, Backoff: c.Backoff,
-		EveryMinute: c.Dev, Reveal: d.reveal, Log: c.Log,
+		EveryMinute: c.Dev, Reveal: d.reveal, Content: runner, Log: c.Log,
 	})
 	d.server = server.New(d.catalog, d.scheduler, d.plugins, k.ring, server.Options{
 		Token: k.token, Release: c.Release, Mode: c.mode(), Timezone: c.Timezone,
@@ -357,6 +357,7 @@ func (d *Daemon) Run(ctx context.Context, grace time.Duration) error {
 	case err = <-served:
 	case <-ctx.Done():
 	}
+	d.server.Close()
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
 	defer cancel()
 	err = errors.Join(ignoreClosed(err), d.scheduler.Stop(stop))

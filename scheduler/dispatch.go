@@ -115,6 +115,9 @@ func (s *Scheduler) run(ctx context.Context, t *shield.Task, l *live) (shield.Ta
 	if err == nil && t.Op == shield.OpBackup {
 		s.judge(ctx, t, l, result.Archive)
 	}
+	if t.Op == shield.OpVerify {
+		err = s.verified(ctx, t, l, err)
+	}
 	return result, err
 }
 

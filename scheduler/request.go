@@ -25,6 +25,8 @@ func (s *Scheduler) taskFor(ctx context.Context, r shield.Request) (*shield.Task
 		err = s.fillPurge(ctx, t, r)
 	case shield.OpTestStore, shield.OpCheckStore:
 		err = s.fillStore(ctx, t, r.Store)
+	case shield.OpVerify:
+		err = s.fillVerify(ctx, t, r)
 	case shield.OpReconcile:
 		err = s.fillReconcile(ctx, t, r)
 	case shield.OpTestTarget, shield.OpProbeTarget:
@@ -204,7 +206,7 @@ func (s *Scheduler) fillPurge(ctx context.Context, t *shield.Task, r shield.Requ
 	if a.Held {
 		return shield.Errorf(shield.Conflict, "", "archive %s is held: release it first", a.UUID)
 	}
-	if err := s.checkFrozen(ctx, a); err != nil {
+	if err := shield.FirstError(s.checkFrozen(ctx, a), s.checkUnread(a.UUID)); err != nil {
 		return err
 	}
 	open, err := s.catalog.Tasks(ctx, shield.Filter{Archive: a.UUID, Statuses: open})
@@ -215,6 +217,8 @@ func (s *Scheduler) fillPurge(ctx context.Context, t *shield.Task, r shield.Requ
 		switch {
 		case o.Op == shield.OpRestore:
 			return shield.Errorf(shield.Conflict, "", "archive %s is being restored, by task %s", a.UUID, o.UUID)
+		case o.Op == shield.OpVerify:
+			return shield.Errorf(shield.Conflict, "", "archive %s is being verified, by task %s", a.UUID, o.UUID)
 		case o.Op == shield.OpPurge:
 			text := fmt.Sprintf("archive %s is being purged already, by task %s", a.UUID, o.UUID)
 			if o.Waits() {

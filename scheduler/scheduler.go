@@ -52,6 +52,8 @@ type Options struct {
 	// Reveal replaces the sealed secrets of a task's endpoints just before
 	// it runs.
 	Reveal func(t *shield.Task) error
+	// Content opens archives for Open; nil: none can be.
+	Content shield.Opener
 	// Log receives what operators should know; nil discards it.
 	Log *slog.Logger
 }
@@ -77,6 +79,8 @@ type Scheduler struct {
 	claiming sync.Mutex
 	// purging has room for one: who submits a purge.
 	purging chan struct{}
+	// readers counts those who read archives, by UUID; mu guards it.
+	readers map[string]int
 
 	mu      sync.Mutex
 	started bool
@@ -95,8 +99,8 @@ func New(catalog shield.Catalog, runner shield.Runner, opts *Options) *Scheduler
 		catalog: catalog, runner: runner, now: wallClock,
 		schedules: map[string]readied{}, planAtOnce: planAtOnce, planSlice: planSlice,
 		wake: make(chan struct{}, 1), replan: make(chan struct{}, 1),
-		purging: make(chan struct{}, 1),
-		live:    map[string]*live{}, begun: make(chan struct{}),
+		purging: make(chan struct{}, 1), readers: map[string]int{},
+		live: map[string]*live{}, begun: make(chan struct{}),
 	}
 	if opts != nil {
 		s.opts = *opts
@@ -190,13 +194,16 @@ func signal(c chan struct{}) {
 
 // Submit makes a task of a request, queues it and wakes the dispatcher.
 func (s *Scheduler) Submit(ctx context.Context, r shield.Request) (*shield.Task, error) {
-	if r.Op == shield.OpPurge { // the archive is marked before its task is there
+	if r.Op == shield.OpPurge || r.Op == shield.OpVerify { // an archive is marked before its purge is there
 		select {
 		case s.purging <- struct{}{}:
 			defer func() { <-s.purging }()
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
 		}
+	}
+	if r.Key != "" {
+		return s.once(ctx, r)
 	}
 	t, err := s.taskFor(ctx, r)
 	if err != nil {

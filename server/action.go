@@ -14,17 +14,19 @@ type ReconcileRequest struct {
 
 // mountActions adds what is answered with the task that it queues.
 func (s *Server) mountActions() {
-	action(s, operation{path: "/v1/jobs/{ref}/run", id: "runJob", tag: "Jobs", summary: "Back up"}, shield.Request{Op: shield.OpBackup})
+	action(s, operation{path: "/v1/jobs/{ref}/run", id: "runJob", tag: "Jobs", summary: "Back up", keyed: true}, shield.Request{Op: shield.OpBackup})
 	action(s, operation{path: "/v1/targets/{ref}/test", id: "testTarget", tag: "Targets", summary: "Ask a target whether it can be reached and used"}, shield.Request{Op: shield.OpTestTarget})
 	action(s, operation{path: "/v1/targets/{ref}/probe", id: "probeTarget", tag: "Targets", summary: "Ask a target what it holds"}, shield.Request{Op: shield.OpProbeTarget})
 	action(s, operation{path: "/v1/stores/{ref}/test", id: "testStore", tag: "Stores", summary: "Store, read back and delete a small blob"}, shield.Request{Op: shield.OpTestStore})
 	action(s, operation{path: "/v1/stores/{ref}/check", id: "checkStore", tag: "Stores", summary: "Run the conformance suite on a store"}, shield.Request{Op: shield.OpCheckStore})
-	action(s, operation{method: "DELETE", path: "/v1/archives/{ref}", id: "deleteArchive", tag: "Archives", summary: "Remove an archive from its store"},
+	action(s, operation{method: "DELETE", path: "/v1/archives/{ref}", id: "deleteArchive", tag: "Archives", role: shield.RoleEngineer, summary: "Remove an archive from its store"},
 		shield.Request{Op: shield.OpPurge})
+	action(s, operation{path: "/v1/archives/{ref}/verify", id: "verifyArchive", tag: "Archives", summary: "Read an archive and compare it with the catalog, without a target"},
+		shield.Request{Op: shield.OpVerify})
 	take(s, queued(operation{
 		path: "/v1/stores/{ref}/reconcile", id: "reconcileStore", tag: "Stores", summary: "Compare a store with the catalog", body: optional[ReconcileRequest](),
 	}), func(ctx context.Context, c *call, r *ReconcileRequest) (*shield.Task, error) {
-		return s.submit(ctx, shield.Request{Op: shield.OpReconcile, Store: c.ref(), RemoveOrphans: r.Remove})
+		return s.submit(ctx, c, shield.Request{Op: shield.OpReconcile, Store: c.ref(), RemoveOrphans: r.Remove})
 	})
 }
 
@@ -33,7 +35,10 @@ func queued(op operation) operation {
 	if op.method == "" {
 		op.method = "POST"
 	}
-	op.role, op.status, op.fails = shield.RoleOperator, http.StatusAccepted, []shield.Code{shield.Conflict}
+	if op.role == "" {
+		op.role = shield.RoleOperator
+	}
+	op.status, op.fails = http.StatusAccepted, []shield.Code{shield.Conflict}
 	return op
 }
 
@@ -47,18 +52,30 @@ func action(s *Server, op operation, r shield.Request) {
 			r.Job = c.ref()
 		case shield.OpPurge:
 			r.Archive, r.Reason = c.ref(), "deleted by "+principal(ctx).Name
+		case shield.OpVerify:
+			r.Archive = c.ref()
 		case shield.OpTestTarget, shield.OpProbeTarget:
 			r.Target = c.ref()
 		default:
 			r.Store = c.ref()
 		}
-		return s.submit(ctx, r)
+		return s.submit(ctx, c, r)
 	})
 }
 
-// submit queues a task for who asks.
-func (s *Server) submit(ctx context.Context, r shield.Request) (*shield.Task, error) {
+// keyLimit is the length of the longest Idempotency-Key.
+const keyLimit = 200
+
+// submit queues a task for who asks; once only, where the operation knows keys
+// and the request has one.
+func (s *Server) submit(ctx context.Context, c *call, r shield.Request) (*shield.Task, error) {
 	r.Owner = principal(ctx).Name
+	if c.op.keyed && r.Op != shield.OpPreflight {
+		r.Key = c.req.Header.Get("Idempotency-Key")
+		if len(r.Key) > keyLimit {
+			return nil, shield.FieldErrorf("Idempotency-Key", "has %d bytes: at most %d are allowed", len(r.Key), keyLimit)
+		}
+	}
 	t, err := s.scheduler.Submit(ctx, r)
 	if err != nil {
 		return nil, err

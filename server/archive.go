@@ -23,9 +23,19 @@ func (s *Server) mountArchives() {
 	patch.body, patch.fails = bodyOf[ArchivePatch](), []shield.Code{shield.Conflict}
 	patch.body.media = []string{"application/merge-patch+json", "application/json"}
 	take(s, patch, s.changeArchive)
+	hold := func(verb, summary string, held bool) {
+		o := op("POST", "/{ref}/"+verb, verb+"Archive", summary, shield.RoleOperator)
+		o.fails = []shield.Code{shield.Conflict}
+		handle(s, o, func(ctx context.Context, c *call) (*shield.Archive, error) {
+			return s.changeArchive(ctx, c, &ArchivePatch{Held: &held})
+		})
+	}
+	hold("hold", "Keep an archive whatever its policy says, until it is released", true)
+	hold("release", "Let the policy of an archive decide again", false)
 	acknowledge := op("POST", "/{ref}/acknowledge", "acknowledgeArchive", "Say that a suspicious archive is fine", shield.RoleOperator)
 	acknowledge.body, acknowledge.fails = optional[AcknowledgeRequest](), []shield.Code{shield.Conflict}
 	take(s, acknowledge, s.acknowledgeArchive)
+	s.mountContent()
 }
 
 // ArchivePatch is all that clients may change of an archive.

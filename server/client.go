@@ -292,6 +292,12 @@ func (c *Client) ProbeTarget(ctx context.Context, ref string) (*shield.Task, err
 	return c.task(ctx, http.MethodPost, at("/v1/targets", ref, "probe"), nil)
 }
 
+// VerifyArchive starts a verification of an archive: it is read and compared
+// with what the catalog knows, without a target.
+func (c *Client) VerifyArchive(ctx context.Context, archive string) (*shield.Task, error) {
+	return c.task(ctx, http.MethodPost, at("/v1/archives", archive, "verify"), nil)
+}
+
 // PurgeArchive starts the removal of an archive from its store.
 func (c *Client) PurgeArchive(ctx context.Context, archive string) (*shield.Task, error) {
 	return c.task(ctx, http.MethodDelete, at("/v1/archives", archive), nil)

@@ -95,6 +95,19 @@ func (s *Server) document(op *operation, a answer) *huma.Operation {
 	for _, p := range op.params {
 		doc.Parameters = append(doc.Parameters, p.document())
 	}
+	if op.ranged {
+		doc.Parameters = append(doc.Parameters, &huma.Param{
+			Name: "Range", In: "header", Description: "One range of bytes of the sealed blob, like bytes=1000-", Schema: &huma.Schema{Type: huma.TypeString},
+		})
+	}
+	if op.streamed {
+		doc.Parameters = append(doc.Parameters, lastEventID)
+	}
+	if op.keyed {
+		doc.Parameters = append(doc.Parameters, &huma.Param{
+			Name: "Idempotency-Key", In: "header", Description: "Names the request: sent again with the same key it gets the same task", Schema: &huma.Schema{Type: huma.TypeString},
+		})
+	}
 	if op.guarded {
 		doc.Parameters = append(doc.Parameters, &huma.Param{
 			Name: "If-Match", In: "header", Description: "The ETag of the version that is to be changed", Schema: &huma.Schema{Type: huma.TypeString},
@@ -104,6 +117,9 @@ func (s *Server) document(op *operation, a answer) *huma.Operation {
 		doc.RequestBody = s.documentBody(op.body)
 	}
 	doc.Responses[strconv.Itoa(op.status)] = s.documentAnswer(op, a)
+	if op.ranged {
+		doc.Responses["206"] = &huma.Response{Description: http.StatusText(http.StatusPartialContent), Content: doc.Responses["200"].Content}
+	}
 	s.documentFailures(op, doc)
 	return doc
 }
@@ -122,6 +138,9 @@ func (s *Server) documentAnswer(op *operation, a answer) *huma.Response {
 		schema.Nullable = false // a list without anything is empty
 	}
 	r.Content = map[string]*huma.MediaType{a.media: {Schema: schema}}
+	if op.streamed {
+		r.Content["text/event-stream"] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString}}
+	}
 	return r
 }
 

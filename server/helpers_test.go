@@ -77,7 +77,8 @@ func (f *fixture) open() {
 	f.must(err)
 	ring, err := keyring.Parse(data)
 	f.must(err)
-	f.scheduler = scheduler.New(f.catalog, f.runner(), &scheduler.Options{Owner: "test", Exclusive: true, Reveal: func(task *shield.Task) (err error) {
+	runner := f.runner()
+	f.scheduler = scheduler.New(f.catalog, runner, &scheduler.Options{Owner: "test", Exclusive: true, Content: runner, Reveal: func(task *shield.Task) (err error) {
 		if task.Target != "" {
 			if task.TargetEndpoint, err = ring.Reveal(task.Target, task.TargetEndpoint); err != nil {
 				return err

@@ -24,8 +24,11 @@ type operation struct {
 	role   shield.Role
 	params []param
 	body   *body // nil: it takes none
-	// tagged operations answer with an ETag, guarded ones obey If-Match.
-	tagged, guarded bool
+	// tagged operations answer with an ETag, guarded ones obey If-Match, ranged
+	// ones Range.
+	tagged, guarded, ranged bool
+	// keyed ones obey Idempotency-Key, streamed ones Last-Event-ID.
+	keyed, streamed bool
 	status          int // of a good answer; 0: 200, or 204 where there is nothing to tell
 	// fails are the codes that it can end with, beside those of every operation.
 	fails []shield.Code

@@ -35,13 +35,13 @@ var byDryRun = param{name: "dry_run", about: "Look at what the restore needs, an
 func (s *Server) mountRestores() {
 	take(s, queued(operation{
 		path: "/v1/archives/{ref}/restore", id: "restoreArchive", tag: "Archives", summary: "Restore an archive",
-		params: []param{byDryRun}, body: optional[RestoreRequest](),
+		params: []param{byDryRun}, body: optional[RestoreRequest](), keyed: true,
 	}), func(ctx context.Context, c *call, r *RestoreRequest) (*shield.Task, error) {
 		return s.restore(ctx, c, shield.Request{Archive: c.ref(), Target: r.Target, Confirm: r.Confirm})
 	})
 	take(s, queued(operation{
 		path: "/v1/targets/{ref}/restore", id: "restoreTarget", tag: "Targets", summary: "Restore what a target held at a time",
-		params: []param{byDryRun}, body: optional[RestoreTargetRequest](),
+		params: []param{byDryRun}, body: optional[RestoreTargetRequest](), keyed: true,
 	}), func(ctx context.Context, c *call, r *RestoreTargetRequest) (*shield.Task, error) {
 		return s.restore(ctx, c, shield.Request{From: c.ref(), At: r.At, Target: r.Target, Confirm: r.Confirm})
 	})
@@ -57,7 +57,7 @@ func (s *Server) restore(ctx context.Context, c *call, r shield.Request) (*shiel
 	if dry != nil && *dry {
 		r.Op = shield.OpPreflight
 	}
-	return s.submit(ctx, r)
+	return s.submit(ctx, c, r)
 }
 
 const dryRun = "?dry_run=true"

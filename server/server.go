@@ -78,6 +78,12 @@ type Server struct {
 	opts      Options
 	token     [sha256.Size]byte
 	started   time.Time
+	// closing is closed when streams are to end.
+	closing   chan struct{}
+	closeOnce sync.Once
+	// streamTimeout is how long a client of a stream that reads nothing is
+	// waited for.
+	streamTimeout time.Duration
 	// deletes is held while something is changed or looked at and deleted.
 	deletes sync.Mutex
 	router  *bunrouter.Router
@@ -93,6 +99,7 @@ func New(c shield.Catalog, s shield.Scheduler, p Plugins, v Vault, opts Options)
 	srv := &Server{
 		catalog: c, scheduler: s, plugins: p, vault: v, opts: opts,
 		token: sha256.Sum256([]byte(opts.Token.Reveal())), started: time.Now().UTC(),
+		closing: make(chan struct{}), streamTimeout: 30 * time.Second,
 	}
 	if srv.opts.Log == nil {
 		srv.opts.Log = slog.New(slog.DiscardHandler)
@@ -169,9 +176,12 @@ func (s *Server) routes() {
 	s.schedules().mount()
 	s.policies().mount()
 	s.jobs().mount()
+	s.mountExplain()
+	s.mountPause()
 	s.mountPreviews()
 	s.mountArchives()
 	s.mountTasks()
+	s.mountStreams()
 	s.mountActions()
 	s.mountRestores()
 	s.mountPlugins()

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"net/http"
 	"slices"
 	"time"
 
@@ -13,10 +14,12 @@ func (s *Server) mountDaemon() {
 		method: "GET", path: "/v1/runs", id: "listRuns", tag: "Runs", summary: "List the expected occurrences of jobs, the latest due first",
 		role: shield.RoleViewer, params: []param{byJob, after, before, limit, byRunStatus}, fails: []shield.Code{shield.NotFound},
 	}, func(ctx context.Context, c *call) ([]*shield.Run, error) { return narrowed(ctx, c, s.catalog.Runs) })
-	handle(s, operation{
-		method: "GET", path: "/v1/events", id: "listEvents", tag: "Events", summary: "List what happened, the newest first",
-		role: shield.RoleViewer, params: []param{after, before, limit},
-	}, func(ctx context.Context, c *call) ([]*shield.Event, error) { return narrowed(ctx, c, s.catalog.Events) })
+	events := operation{
+		method: "GET", path: "/v1/events", id: "listEvents", tag: "Events", streamed: true, status: http.StatusOK,
+		summary: "List what happened, the newest first; or stream it, as server-sent events, if the client accepts text/event-stream",
+		role:    shield.RoleViewer, params: []param{after, before, limit},
+	}
+	s.register(&events, answerOf[[]*shield.Event](), s.serveEvents)
 	handle(s, operation{
 		method: "GET", path: "/v1/status", id: "getStatus", tag: "Daemon", summary: "Show the state of the daemon at a glance", role: shield.RoleViewer,
 	}, s.showStatus)

@@ -99,6 +99,8 @@ func (r *Runner) Run(ctx context.Context, t *shield.Task, m shield.Monitor) (shi
 		return c.purge(ctx)
 	case shield.OpCheckStore:
 		return c.checkStore(ctx)
+	case shield.OpVerify:
+		return c.verify(ctx)
 	case shield.OpReconcile:
 		return c.reconcile(ctx)
 	case shield.OpTestTarget:

@@ -164,7 +164,7 @@ func testEvents(t *testing.T, open func(t testing.TB) shield.Catalog) {
 	}
 	wantCode(t, f.RecordEvent(f.ctx, &shield.Event{}), shield.Invalid, "kind")
 	wantCode(t, f.RecordEvent(f.ctx, &shield.Event{Kind: "x", Subject: "\x00"}), shield.Invalid, "subject")
-	second := epoch().Add(time.Second)
+	second, first := epoch().Add(time.Second), int64(1)
 	for _, test := range []struct {
 		filter shield.Filter
 		want   string
@@ -172,6 +172,10 @@ func testEvents(t *testing.T, open func(t testing.TB) shield.Catalog) {
 		{shield.Filter{}, "\uFFFD\uFFFD10"},
 		{shield.Filter{Limit: 1, Before: second}, "0"},
 		{shield.Filter{After: second}, "\uFFFD\uFFFD1"},
+		{shield.Filter{Since: new(int64)}, "01\uFFFD\uFFFD"},
+		{shield.Filter{Since: new(int64), Limit: 2}, "01"},
+		{shield.Filter{Since: &first}, "1\uFFFD\uFFFD"},
+		{shield.Filter{Since: &first, Before: second.Add(1)}, "1"},
 	} {
 		list, err := f.Events(f.ctx, test.filter)
 		got := column(t, list, err, func(e *shield.Event) string { return e.Message })
