@@ -68,6 +68,19 @@ type Filter struct {
 	Before     time.Time // archives: taken before; tasks: requested before
 	Since      *int64    // events: with a greater ID, the oldest first
 	Limit      int       // at most so many, the newest first where a noun has a time
+	// Sort is the field to sort by, in words of the wire, with - before it
+	// to turn it round; empty: the name, or the newest first.
+	Sort string
+	// From begins a list behind a position in it.
+	From *Position
+}
+
+// A Position is a place in a sorted list: behind what has this value of the field
+// that the list is sorted by, and this UUID, or of an event its ID. It stays what
+// it is whatever is added to the list.
+type Position struct {
+	Value string // a time as RFC 3339
+	ID    string
 }
 
 // PrefixService finds things by the beginning of their UUIDs.

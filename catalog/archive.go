@@ -138,7 +138,7 @@ func archivesQuery(db bun.IDB, model any, f shield.Filter) *bun.SelectQuery {
 	q = equal(q, "plugin", f.Plugin)
 	q = anyStatus(q, f.Statuses)
 	q = between(q, "taken_at", f.After, f.Before)
-	return limited(newestFirst(q, "taken_at"), f)
+	return sorted(q, f, archiveOrder)
 }
 
 // suspicious narrows archives to those that are suspicious and not

@@ -73,5 +73,5 @@ func eventsQuery(db bun.IDB, model any, f shield.Filter) *bun.SelectQuery {
 	if f.Since != nil {
 		return limited(q.Where("?TableAlias.id > ?", *f.Since).OrderExpr("?TableAlias.id"), f)
 	}
-	return limited(newestFirst(q, "at"), f)
+	return sorted(q, f, eventOrder)
 }

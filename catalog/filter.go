@@ -13,6 +13,9 @@ import (
 // text that is not valid.
 func askable(f shield.Filter) bool {
 	texts := append([]string{f.Name, f.Plugin, f.Target, f.Store, f.Schedule, f.Policy, f.Job, f.Archive, string(f.Op)}, f.Statuses...)
+	if f.From != nil {
+		texts = append(texts, f.From.Value, f.From.ID)
+	}
 	return !slices.ContainsFunc(texts, func(s string) bool { return !isText(s) })
 }
 
@@ -42,11 +45,6 @@ func between(q *bun.SelectQuery, column string, after, before time.Time) *bun.Se
 		q = q.Where("?TableAlias.? < ?", bun.Ident(column), ceilMilli(before))
 	}
 	return q
-}
-
-// newestFirst orders by a time; rows of the same millisecond, by insertion.
-func newestFirst(q *bun.SelectQuery, column string) *bun.SelectQuery {
-	return q.OrderExpr("?TableAlias.? DESC, ?TableAlias.id DESC", bun.Ident(column))
 }
 
 func limited(q *bun.SelectQuery, f shield.Filter) *bun.SelectQuery {

@@ -158,7 +158,7 @@ func (k noun[N, R]) list(ctx context.Context, db *DB, f shield.Filter) ([]*N, er
 		if !askable(f) {
 			return nil
 		}
-		return k.narrow(k.selectRows(q, &rows), f).OrderExpr("?TableAlias.name").Scan(ctx)
+		return k.narrow(k.selectRows(q, &rows), f).Scan(ctx)
 	})
 	if err != nil {
 		return nil, err
@@ -196,7 +196,7 @@ func (k noun[N, R]) narrow(q *bun.SelectQuery, f shield.Filter) *bun.SelectQuery
 	if k.filter != nil {
 		q = k.filter(q, f)
 	}
-	return limited(q, f)
+	return sorted(q, f, nounOrder(k.table))
 }
 
 func (k noun[N, R]) update(ctx context.Context, db *DB, n *N) error {

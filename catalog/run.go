@@ -213,5 +213,5 @@ func runsQuery(db bun.IDB, model any, f shield.Filter) *bun.SelectQuery {
 	q = equal(q, "job_uuid", f.Job)
 	q = anyStatus(q, f.Statuses)
 	q = between(q, "due_at", f.After, f.Before)
-	return limited(newestFirst(q, "due_at"), f)
+	return sorted(q, f, runOrder)
 }

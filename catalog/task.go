@@ -169,7 +169,7 @@ func tasksQuery(db bun.IDB, model any, f shield.Filter) *bun.SelectQuery {
 	q = equal(q, "op", string(f.Op))
 	q = anyStatus(q, f.Statuses)
 	q = between(q, "requested_at", f.After, f.Before)
-	return limited(newestFirst(q, "requested_at"), f)
+	return sorted(q, f, taskOrder)
 }
 
 // CancelPending implements shield.TaskService. The run of the task, if it has

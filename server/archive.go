@@ -12,10 +12,11 @@ func (s *Server) mountArchives() {
 		return operation{method: method, path: "/v1/archives" + path, id: id, tag: "Archives", summary: summary, role: role}
 	}
 	list := op("GET", "", "listArchives", "List archives, the newest first", shield.RoleViewer)
-	list.params = []param{byTarget, byStore, byJob, byPlugin, bySuspicion, after, before, limit, byArchive}
+	list.params = []param{byTarget, byStore, byJob, byPlugin, bySuspicion, after, before, byArchive}
+	list.params = append(list.params, archivePager.params()...)
 	list.fails = []shield.Code{shield.NotFound}
 	handle(s, list, func(ctx context.Context, c *call) ([]*shield.Archive, error) {
-		return narrowed(ctx, c, s.catalog.Archives)
+		return paged(ctx, c, archivePager, s.catalog.Archives)
 	})
 	handle(s, op("GET", "/{ref}", "getArchive", "Show an archive", shield.RoleViewer),
 		func(ctx context.Context, c *call) (*shield.Archive, error) { return s.catalog.Archive(ctx, c.ref()) })

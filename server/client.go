@@ -77,9 +77,15 @@ func (c *Client) send(ctx context.Context, path string, module []byte, out any) 
 }
 
 func (c *Client) request(ctx context.Context, h *http.Client, method, path, contentType string, body []byte, out any) error {
+	_, err := c.roundTrip(ctx, h, method, path, contentType, body, out)
+	return err
+}
+
+// roundTrip is a request that returns the header of its answer, too.
+func (c *Client) roundTrip(ctx context.Context, h *http.Client, method, path, contentType string, body []byte, out any) (http.Header, error) {
 	req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
 	if err != nil {
-		return shield.Errorf(shield.Invalid, "", "%w", err)
+		return nil, shield.Errorf(shield.Invalid, "", "%w", err)
 	}
 	req.Header.Set("Authorization", "Bearer "+c.token.Reveal())
 	if contentType != "" {
@@ -87,10 +93,10 @@ func (c *Client) request(ctx context.Context, h *http.Client, method, path, cont
 	}
 	resp, err := h.Do(req)
 	if err != nil {
-		return c.unanswered(ctx, err)
+		return nil, c.unanswered(ctx, err)
 	}
 	defer resp.Body.Close()
-	return c.answer(ctx, resp, out)
+	return resp.Header, c.answer(ctx, resp, out)
 }
 
 // unanswered is the error of a request that got no answer, or half of one.
@@ -196,14 +202,10 @@ func (n NounClient[T]) Get(ctx context.Context, ref string) (*T, error) {
 	return out, n.c.Do(ctx, http.MethodGet, n.at(ref), nil, out)
 }
 
-// List returns those that the query wants.
+// List returns those that the query wants. Unless that has a limit, they come
+// page by page.
 func (n NounClient[T]) List(ctx context.Context, q url.Values) ([]*T, error) {
-	path := n.path
-	if len(q) > 0 {
-		path += "?" + q.Encode()
-	}
-	var out []*T
-	return out, n.c.Do(ctx, http.MethodGet, path, nil, &out)
+	return list[T](ctx, n.c, n.path, q)
 }
 
 // Edit changes the fields in patch and returns the result.
@@ -262,8 +264,7 @@ func (c *Client) PreviewJob(ctx context.Context, ref string) ([]Preview, error) 
 
 // Events returns what happened, the newest first.
 func (c *Client) Events(ctx context.Context, query url.Values) ([]*shield.Event, error) {
-	var out []*shield.Event
-	return out, c.Do(ctx, http.MethodGet, "/v1/events?"+query.Encode(), nil, &out)
+	return list[shield.Event](ctx, c, "/v1/events", query)
 }
 
 // TestStore starts a test of a store.

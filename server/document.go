@@ -126,6 +126,9 @@ func (s *Server) document(op *operation, a answer) *huma.Operation {
 
 func (s *Server) documentAnswer(op *operation, a answer) *huma.Response {
 	r := &huma.Response{Description: http.StatusText(op.status)}
+	if slices.ContainsFunc(op.params, func(p param) bool { return p.name == cursorParam.name }) {
+		r.Headers = map[string]*huma.Param{"Link": {Description: "The next page, rel=next, if there is one", Schema: &huma.Schema{Type: huma.TypeString}}}
+	}
 	if op.tagged {
 		r.Headers = map[string]*huma.Param{"ETag": {Description: "The version", Schema: &huma.Schema{Type: huma.TypeString}}}
 	}

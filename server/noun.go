@@ -54,7 +54,7 @@ func (n *noun[T]) mount() {
 		return operation{method: method, path: path, id: verb + name, tag: n.tag, summary: summary, role: role}
 	}
 	list := op("GET", n.path, "list", "List "+n.many, shield.RoleViewer)
-	list.id, list.params, list.fails = "list"+n.tag, n.params, []shield.Code{shield.NotFound}
+	list.id, list.params, list.fails = "list"+n.tag, append(n.params, n.pager().params()...), []shield.Code{shield.NotFound}
 	handle(s, list, n.list)
 	create := op("POST", n.path, "create", "Make a "+n.one, shield.RoleEngineer)
 	create.body, create.status, create.fails = bodyOf[T](n.required...), http.StatusCreated, writeFails
@@ -89,18 +89,11 @@ func (n *noun[T]) shown(v *T) *T {
 }
 
 func (n *noun[T]) list(ctx context.Context, c *call) ([]*T, error) {
-	f, err := c.filter()
-	if err != nil {
-		return nil, err
-	}
-	all, err := n.service.list(ctx, f)
-	if err != nil {
-		return nil, err
-	}
+	all, err := paged(ctx, c, n.pager(), n.service.list)
 	for _, v := range all {
 		n.shown(v)
 	}
-	return nonNil(all), nil
+	return all, err
 }
 
 // nonNil makes an empty list [] rather than null.
@@ -148,7 +141,7 @@ func unchanged() {}
 func (s *Server) targets() *noun[shield.Target] {
 	return &noun[shield.Target]{
 		server: s, path: "/v1/targets", tag: "Targets", one: "target", many: "targets",
-		params: []param{byName, byPlugin, byUse, limit}, required: []string{"name", "plugin", "endpoint"},
+		params: []param{byName, byPlugin, byUse}, required: []string{"name", "plugin", "endpoint"},
 		service: service[shield.Target]{s.catalog.CreateTarget, s.catalog.Target, s.catalog.Targets, s.catalog.UpdateTarget, s.catalog.DeleteTarget},
 		changed: unchanged,
 		meta:    func(t *shield.Target) *shield.Meta { return &t.Meta },
@@ -170,7 +163,7 @@ func (s *Server) targets() *noun[shield.Target] {
 func (s *Server) stores() *noun[shield.Store] {
 	return &noun[shield.Store]{
 		server: s, path: "/v1/stores", tag: "Stores", one: "store", many: "stores",
-		params: []param{byName, byPlugin, byUse, limit}, required: []string{"name", "plugin", "endpoint"},
+		params: []param{byName, byPlugin, byUse}, required: []string{"name", "plugin", "endpoint"},
 		service: service[shield.Store]{s.catalog.CreateStore, s.catalog.Store, s.catalog.Stores, s.catalog.UpdateStore, s.catalog.DeleteStore},
 		changed: unchanged,
 		meta:    func(st *shield.Store) *shield.Meta { return &st.Meta },
@@ -192,7 +185,7 @@ func (s *Server) stores() *noun[shield.Store] {
 func (s *Server) schedules() *noun[shield.Schedule] {
 	return &noun[shield.Schedule]{
 		server: s, path: "/v1/schedules", tag: "Schedules", one: "schedule", many: "schedules",
-		params: []param{byName, byUse, limit}, required: []string{"name", "timespec"},
+		params: []param{byName, byUse}, required: []string{"name", "timespec"},
 		service: service[shield.Schedule]{s.catalog.CreateSchedule, s.catalog.Schedule, s.catalog.Schedules, s.catalog.UpdateSchedule, s.catalog.DeleteSchedule},
 		changed: s.opts.Changed,
 		meta:    func(sc *shield.Schedule) *shield.Meta { return &sc.Meta },
@@ -224,7 +217,7 @@ func (s *Server) fillZone(sc *shield.Schedule) {
 func (s *Server) policies() *noun[shield.Policy] {
 	return &noun[shield.Policy]{
 		server: s, path: "/v1/retention", tag: "Policies", one: "retention policy", many: "retention policies",
-		params: []param{byName, byUse, limit}, required: []string{"name", "expiry"},
+		params: []param{byName, byUse}, required: []string{"name", "expiry"},
 		service: service[shield.Policy]{s.catalog.CreatePolicy, s.catalog.Policy, s.catalog.Policies, s.catalog.UpdatePolicy, s.catalog.DeletePolicy},
 		changed: unchanged,
 		meta:    func(p *shield.Policy) *shield.Meta { return &p.Meta },
@@ -239,7 +232,7 @@ func (s *Server) policies() *noun[shield.Policy] {
 func (s *Server) jobs() *noun[shield.Job] {
 	return &noun[shield.Job]{
 		server: s, path: "/v1/jobs", tag: "Jobs", one: "job", many: "jobs",
-		params:   []param{byName, byTarget, byStore, bySchedule, byPolicy, byPause, limit},
+		params:   []param{byName, byTarget, byStore, bySchedule, byPolicy, byPause},
 		required: []string{"name"}, // each reference has two fields
 		aliases: map[string]string{"target": "target_uuid", "store": "store_uuid",
 			"schedule": "schedule_uuid", "retention_policy": "retention_uuid"},

@@ -55,7 +55,7 @@ var (
 	byOp         = param{name: "op", about: "Of this operation", typ: huma.TypeString, words: ops}
 	after        = param{name: "after", about: "At or after this time: 2026-01-31T04:00:00Z, 2026-01-31 or 20260131", typ: huma.TypeString}
 	before       = param{name: "before", about: "Before this time", typ: huma.TypeString}
-	limit        = param{name: "limit", about: "At most so many; 0: all", typ: huma.TypeInteger}
+	limit        = param{name: "limit", about: "At most so many, with a Link to the next page if there are more; 0: all", typ: huma.TypeInteger}
 	byTaskStatus = param{name: "status", about: "In one of these states", typ: huma.TypeString, words: taskStatuses, many: true}
 	byArchive    = param{name: "status", about: "In one of these states", typ: huma.TypeString, words: archiveStatuses, many: true}
 	byRunStatus  = param{name: "status", about: "In one of these states", typ: huma.TypeString, words: runStatuses, many: true}
@@ -87,16 +87,6 @@ func (c *call) filter() (shield.Filter, error) {
 		Target: q.uuid("target"), Store: q.uuid("store"), Schedule: q.uuid("schedule"), Policy: q.uuid("retention_policy"), Job: q.uuid("job"),
 	}
 	return f, q.err
-}
-
-// narrowed returns what a list has that the query wants.
-func narrowed[T any](ctx context.Context, c *call, list func(context.Context, shield.Filter) ([]T, error)) ([]T, error) {
-	f, err := c.filter()
-	if err != nil {
-		return nil, err
-	}
-	all, err := list(ctx, f)
-	return nonNil(all), err
 }
 
 // A query reads query parameters and remembers the first error.

@@ -12,12 +12,14 @@ import (
 func (s *Server) mountDaemon() {
 	handle(s, operation{
 		method: "GET", path: "/v1/runs", id: "listRuns", tag: "Runs", summary: "List the expected occurrences of jobs, the latest due first",
-		role: shield.RoleViewer, params: []param{byJob, after, before, limit, byRunStatus}, fails: []shield.Code{shield.NotFound},
-	}, func(ctx context.Context, c *call) ([]*shield.Run, error) { return narrowed(ctx, c, s.catalog.Runs) })
+		role: shield.RoleViewer, params: append([]param{byJob, after, before, byRunStatus}, runPager.params()...), fails: []shield.Code{shield.NotFound},
+	}, func(ctx context.Context, c *call) ([]*shield.Run, error) {
+		return paged(ctx, c, runPager, s.catalog.Runs)
+	})
 	events := operation{
 		method: "GET", path: "/v1/events", id: "listEvents", tag: "Events", streamed: true, status: http.StatusOK,
 		summary: "List what happened, the newest first; or stream it, as server-sent events, if the client accepts text/event-stream",
-		role:    shield.RoleViewer, params: []param{after, before, limit},
+		role:    shield.RoleViewer, params: append([]param{after, before}, eventPager.params()...),
 	}
 	s.register(&events, answerOf[[]*shield.Event](), s.serveEvents)
 	handle(s, operation{

@@ -165,7 +165,7 @@ func (s *Server) serveEvents(ctx context.Context, c *call) error {
 	if wantsStream(c.req.Header) {
 		return s.streamEvents(ctx, c)
 	}
-	all, err := narrowed(ctx, c, s.catalog.Events)
+	all, err := paged(ctx, c, eventPager, s.catalog.Events)
 	if err != nil {
 		return err
 	}

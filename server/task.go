@@ -16,7 +16,8 @@ func (s *Server) mountTasks() {
 		return operation{method: method, path: "/v1/tasks" + path, id: id, tag: "Tasks", summary: summary, role: role}
 	}
 	list := op("GET", "", "listTasks", "List tasks without their logs, the newest first", shield.RoleViewer)
-	list.params = []param{byTarget, byStore, byJob, byOp, after, before, limit, byTaskStatus}
+	list.params = []param{byTarget, byStore, byJob, byOp, after, before, byTaskStatus}
+	list.params = append(list.params, taskPager.params()...)
 	list.fails = []shield.Code{shield.NotFound}
 	handle(s, list, s.listTasks)
 	handle(s, op("GET", "/{ref}", "getTask", "Show a task with its log", shield.RoleViewer), s.getTask)
@@ -38,7 +39,7 @@ func (s *Server) shown(t *shield.Task) *shield.Task {
 }
 
 func (s *Server) listTasks(ctx context.Context, c *call) ([]*shield.Task, error) {
-	all, err := narrowed(ctx, c, s.catalog.Tasks)
+	all, err := paged(ctx, c, taskPager, s.catalog.Tasks)
 	for _, t := range all {
 		s.shown(t)
 	}

@@ -36,6 +36,7 @@ func Run(t *testing.T, open func(t testing.TB) shield.Catalog) {
 		{"Events", testEvents},
 		{"Modules", testModules},
 		{"Prefix", testPrefix},
+		{"Order", testOrder},
 		{"Hostile", testHostile},
 		{"Context", testContext},
 		{"Concurrent", testConcurrent},
