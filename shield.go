@@ -43,6 +43,7 @@ type Catalog interface {
 	EventService
 	ModuleService
 	PrefixService
+	FigureService
 	// Close releases the catalog. Calls in progress end with an error.
 	Close() error
 }
@@ -252,6 +253,11 @@ type ObjectiveService interface {
 type EventService interface {
 	RecordEvent(ctx context.Context, e *Event) error
 	Events(ctx context.Context, f Filter) ([]*Event, error)
+}
+
+// FigureService counts.
+type FigureService interface {
+	Figures(ctx context.Context) (*Figures, error)
 }
 
 // ModuleService keeps which plugin modules are installed. The modules

@@ -137,6 +137,7 @@ func send(w http.ResponseWriter, r io.Reader, p portion) error {
 	}
 	control := http.NewResponseController(w)
 	defer control.SetWriteDeadline(time.Time{})
+	_ = control.SetReadDeadline(time.Time{}) // that of the request would end the answer
 	const chunk = 256 << 10
 	ready, next := make([]byte, 0, chunk), make([]byte, chunk)
 	for left := p.length; left > 0; {

@@ -95,24 +95,7 @@ func (s *Server) document(op *operation, a answer) *huma.Operation {
 	for _, p := range op.params {
 		doc.Parameters = append(doc.Parameters, p.document())
 	}
-	if op.ranged {
-		doc.Parameters = append(doc.Parameters, &huma.Param{
-			Name: "Range", In: "header", Description: "One range of bytes of the sealed blob, like bytes=1000-", Schema: &huma.Schema{Type: huma.TypeString},
-		})
-	}
-	if op.streamed {
-		doc.Parameters = append(doc.Parameters, lastEventID)
-	}
-	if op.keyed {
-		doc.Parameters = append(doc.Parameters, &huma.Param{
-			Name: "Idempotency-Key", In: "header", Description: "Names the request: sent again with the same key it gets the same task", Schema: &huma.Schema{Type: huma.TypeString},
-		})
-	}
-	if op.guarded {
-		doc.Parameters = append(doc.Parameters, &huma.Param{
-			Name: "If-Match", In: "header", Description: "The ETag of the version that is to be changed", Schema: &huma.Schema{Type: huma.TypeString},
-		})
-	}
+	doc.Parameters = append(doc.Parameters, op.headers()...)
 	if op.body != nil {
 		doc.RequestBody = s.documentBody(op.body)
 	}
@@ -122,6 +105,25 @@ func (s *Server) document(op *operation, a answer) *huma.Operation {
 	}
 	s.documentFailures(op, doc)
 	return doc
+}
+
+// headers describes the headers of a request that the operation obeys.
+func (op *operation) headers() []*huma.Param {
+	var all []*huma.Param
+	for _, h := range []struct {
+		obeyed      bool
+		name, about string
+	}{
+		{op.ranged, "Range", "One range of bytes of the sealed blob, like bytes=1000-"},
+		{op.streamed, "Last-Event-ID", "The id of the last message that was seen: the stream goes on behind it"},
+		{op.keyed, "Idempotency-Key", "Names the request: sent again with the same key it gets the same task"},
+		{op.guarded, "If-Match", "The ETag of the version that is to be changed"},
+	} {
+		if h.obeyed {
+			all = append(all, &huma.Param{Name: h.name, In: "header", Description: h.about, Schema: &huma.Schema{Type: huma.TypeString}})
+		}
+	}
+	return all
 }
 
 func (s *Server) documentAnswer(op *operation, a answer) *huma.Response {

@@ -169,8 +169,7 @@ func (s *Server) routes() {
 	s.router = bunrouter.New(bunrouter.WithNotFoundHandler(none), bunrouter.WithMethodNotAllowedHandler(none))
 	s.api = s.newAPI(adapter{s.router})
 	s.api.UseMiddleware(s.authorize)
-	handle(s, operation{method: "GET", path: "/healthz", id: "health", tag: "Daemon", summary: "Whether the daemon answers"},
-		func(context.Context, *call) (Health, error) { return Health{"ok"}, nil })
+	s.mountHealth()
 	s.targets().mount()
 	s.stores().mount()
 	s.schedules().mount()

@@ -9,8 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/danielgtaylor/huma/v2"
-
 	"github.com/shieldhq/shield"
 )
 
@@ -22,10 +20,6 @@ const (
 	// eventBatch is how many events are read at once.
 	eventBatch = 200
 )
-
-var lastEventID = &huma.Param{
-	Name: "Last-Event-ID", In: "header", Description: "The id of the last message that was seen: the stream goes on behind it", Schema: &huma.Schema{Type: huma.TypeString},
-}
 
 func (s *Server) mountStreams() {
 	raw(s, operation{
@@ -48,7 +42,9 @@ func newStream(c *call) *stream {
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("X-Accel-Buffering", "no")
 	c.w.WriteHeader(http.StatusOK)
-	return &stream{c.w, http.NewResponseController(c.w), c.server.streamTimeout}
+	control := http.NewResponseController(c.w)
+	_ = control.SetReadDeadline(time.Time{}) // that of the request would end the answer
+	return &stream{c.w, control, c.server.streamTimeout}
 }
 
 // send sends one message whose data is v as JSON. One without an id leaves the

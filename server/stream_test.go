@@ -155,6 +155,26 @@ func TestStreamEvents(t *testing.T) {
 	}
 }
 
+// TestStreamOutlivesRequest: the time that a request may take to come is not that
+// of the answer.
+func TestStreamOutlivesRequest(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	s := httptest.NewUnstartedServer(f.handler)
+	s.Config.ReadTimeout = 50 * time.Millisecond
+	s.Start()
+	defer s.Close()
+	f.url = s.URL
+	time.AfterFunc(300*time.Millisecond, func() { // long after that time
+		_ = f.catalog.RecordEvent(context.Background(), &shield.Event{Kind: "test.made"})
+	})
+	seen := 0
+	f.follow("/v1/events", "0", func(message) bool { seen++; return false })
+	if seen != 1 {
+		t.Error("the stream ended before there was an event")
+	}
+}
+
 // TestStreamsClose: streams end when the server closes.
 func TestStreamsClose(t *testing.T) {
 	t.Parallel()

@@ -37,6 +37,7 @@ func Run(t *testing.T, open func(t testing.TB) shield.Catalog) {
 		{"Modules", testModules},
 		{"Prefix", testPrefix},
 		{"Order", testOrder},
+		{"Figures", testFigures},
 		{"Hostile", testHostile},
 		{"Context", testContext},
 		{"Concurrent", testConcurrent},
