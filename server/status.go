@@ -76,12 +76,14 @@ func (s *Server) showStatus(ctx context.Context, _ *call) (*Status, error) {
 	for _, j := range st.Breached {
 		s.jobs().show(j)
 	}
-	st.Archives = count(length(s.catalog.Archives(ctx, shield.Filter{Statuses: []string{string(shield.ArchiveValid)}})))
 	st.Running = tasks(shield.Filter{Statuses: []string{string(shield.TaskRunning)}})
-	st.Pending = len(tasks(shield.Filter{Statuses: []string{string(shield.TaskPending)}}))
 	st.Failed = tasks(shield.Filter{Statuses: []string{string(shield.TaskFailed)}, After: time.Now().Add(-24 * time.Hour)})
 	st.Failures = len(st.Failed)
 	st.Failed = st.Failed[:min(st.Failures, 10)]
+	figures, e := s.catalog.Figures(ctx)
+	if count(0, e); e == nil {
+		st.Archives, st.Pending = counts(figures)
+	}
 	suspicious := true
 	some, e := s.catalog.Archives(ctx, shield.Filter{Suspicious: &suspicious, Statuses: []string{string(shield.ArchiveValid), string(shield.ArchiveInvalid)}})
 	st.Suspicious = nonNil(some)
@@ -90,3 +92,18 @@ func (s *Server) showStatus(ctx context.Context, _ *call) (*Status, error) {
 }
 
 func length[T any](all []T, err error) (int, error) { return len(all), err }
+
+// counts returns how many valid archives and pending tasks there are.
+func counts(f *shield.Figures) (valid, pending int) {
+	for _, a := range f.Archives {
+		if a.Status == shield.ArchiveValid {
+			valid += int(a.Count)
+		}
+	}
+	for _, t := range f.Tasks {
+		if t.Status == shield.TaskPending {
+			pending += int(t.Count)
+		}
+	}
+	return valid, pending
+}

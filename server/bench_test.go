@@ -1,0 +1,64 @@
+package server_test
+
+import (
+	"net/http/httptest"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/shieldhq/shield/catalog"
+	"github.com/shieldhq/shield/internal/scaleseed"
+	"github.com/shieldhq/shield/server"
+)
+
+// BenchmarkLists asks for pages of a catalog with 10,000 jobs and 100,000
+// archives; p99-ms is how long 99 of 100 answers take.
+func BenchmarkLists(b *testing.B) {
+	path := filepath.Join(b.TempDir(), "catalog.db")
+	db, err := catalog.Open(b.Context(), path, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		b.Fatal(err)
+	}
+	if err := scaleseed.Fill(b.Context(), path, scaleseed.Size{Jobs: 10_000, Archives: 100_000, Schedules: 100, Policies: 10}, time.Now()); err != nil {
+		b.Fatal(err)
+	}
+	if db, err = catalog.Open(b.Context(), path, nil); err != nil {
+		b.Fatal(err)
+	}
+	defer db.Close()
+	s := server.New(db, nil, failing{}, nil, server.Options{Token: token})
+	get := func(b *testing.B, path string) *httptest.ResponseRecorder {
+		req := httptest.NewRequest("GET", path, nil)
+		req.Header.Set("Authorization", "Bearer "+token)
+		w := httptest.NewRecorder()
+		s.ServeHTTP(w, req)
+		if w.Code != 200 || w.Body.Len() < 10 {
+			b.Fatalf("%s: %d %.300s", path, w.Code, w.Body)
+		}
+		return w
+	}
+	for _, path := range []string{
+		"/v1/archives?limit=50", "/v1/archives?limit=50&status=valid", "/v1/archives?limit=50&sort=raw_size", "/v1/jobs?limit=100", "/v1/jobs?limit=100&sort=-updated_at", "/metrics",
+	} {
+		b.Run(strings.TrimPrefix(path, "/v1/"), func(b *testing.B) {
+			var took []time.Duration
+			next := path
+			for b.Loop() {
+				began := time.Now()
+				w := get(b, next)
+				took = append(took, time.Since(began))
+				next, _, _ = strings.Cut(strings.TrimPrefix(w.Header().Get("Link"), "<"), ">")
+				if next == "" {
+					next = path
+				}
+			}
+			slices.Sort(took)
+			b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "p99-ms")
+		})
+	}
+}
