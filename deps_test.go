@@ -72,6 +72,7 @@ var allowed = map[string][]string{
 	"internal/idle":                         {},
 	"internal/keyring":                      {""},
 	"internal/nativeplugins":                {"*"}, // of plugins
+	"internal/password":                     {""},
 	"internal/treecmp":                      {},
 	"internal/storefault":                   {"", "internal/faultproxy", "plugin"},
 	"internal/testserver":                   {},

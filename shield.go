@@ -44,6 +44,10 @@ type Catalog interface {
 	ModuleService
 	PrefixService
 	FigureService
+	UserService
+	TokenService
+	SessionService
+	AuditService
 	// Close releases the catalog. Calls in progress end with an error.
 	Close() error
 }
@@ -59,6 +63,7 @@ type Filter struct {
 	Policy   string // UUID
 	Job      string // UUID
 	Archive  string // UUID; of tasks
+	User     string // UUID
 	Statuses []string
 	Op       Op
 	Used     *bool // referred to by a job

@@ -23,3 +23,14 @@ func TestRolesIncludeTheOnesBefore(t *testing.T) {
 		}
 	}
 }
+
+func TestUserIsAtMost(t *testing.T) {
+	u := shield.User{Meta: shield.Meta{Name: "ann"}, Role: shield.RoleOperator}
+	for most, want := range map[shield.Role]shield.Role{
+		shield.RoleViewer: shield.RoleViewer, shield.RoleOperator: shield.RoleOperator, shield.RoleAdmin: shield.RoleOperator, "": "", "root": "",
+	} {
+		if p := u.Principal(most); p.Role != want || p.Name != "ann" {
+			t.Errorf("an operator with a token for %s is %+v", most, p)
+		}
+	}
+}

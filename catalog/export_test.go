@@ -165,3 +165,7 @@ func (db *DB) JobsDueSQL() string {
 func (db *DB) ChangedSchedulesSQL() string {
 	return changedSchedulesQuery(db.reader, (*scheduleRow)(nil), "x").String()
 }
+
+func (db *DB) AuditSQL(f shield.AuditFilter) string {
+	return auditQuery(db.reader, (*auditRow)(nil), f).String()
+}

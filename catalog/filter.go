@@ -12,7 +12,7 @@ import (
 // askable reports whether something can match f at all: nothing stored has
 // text that is not valid.
 func askable(f shield.Filter) bool {
-	texts := append([]string{f.Name, f.Plugin, f.Target, f.Store, f.Schedule, f.Policy, f.Job, f.Archive, string(f.Op)}, f.Statuses...)
+	texts := append([]string{f.Name, f.Plugin, f.Target, f.Store, f.Schedule, f.Policy, f.Job, f.Archive, f.User, string(f.Op)}, f.Statuses...)
 	if f.From != nil {
 		texts = append(texts, f.From.Value, f.From.ID)
 	}

@@ -36,6 +36,10 @@ type noun[N, R any] struct {
 	users func(ctx context.Context, tx bun.Tx, uuid string) ([]string, error)
 	// leave is called before the row is deleted.
 	leave func(ctx context.Context, tx bun.Tx, n *N) error
+	// keep takes over from the old one what an update does not change.
+	keep func(n, old *N)
+	// replaced is called after the row is changed.
+	replaced func(ctx context.Context, tx bun.Tx, n, old *N) error
 }
 
 func (k noun[N, R]) op(verb string) string { return "catalog." + verb + k.title }
@@ -60,6 +64,7 @@ func (k noun[N, R]) create(ctx context.Context, db *DB, n *N) error {
 		}
 		now := whole(time.Now())
 		m.UUID, m.Version, m.CreatedAt, m.UpdatedAt = id, 1, now, now
+		about(ctx, k.name, m)
 		return insert(ctx, tx, k.row(&made))
 	})
 	if err == nil {
@@ -223,10 +228,14 @@ func (k noun[N, R]) replace(ctx context.Context, tx bun.Tx, n *N) error {
 	if err != nil {
 		return err
 	}
+	if k.keep != nil {
+		k.keep(n, old)
+	}
 	if err := k.check(ctx, tx, n); err != nil {
 		return err
 	}
 	was := k.meta(old)
+	about(ctx, k.name, was)
 	if m.Version != 0 && m.Version != was.Version {
 		return &shield.Error{
 			Code: shield.Conflict, Field: "version",
@@ -234,7 +243,15 @@ func (k noun[N, R]) replace(ctx context.Context, tx bun.Tx, n *N) error {
 		}
 	}
 	m.Version, m.CreatedAt, m.UpdatedAt = was.Version+1, was.CreatedAt, whole(time.Now())
-	return update(ctx, tx, k.row(n), m.UUID)
+	if err := update(ctx, tx, k.row(n), m.UUID); err != nil || k.replaced == nil {
+		return err
+	}
+	return k.replaced(ctx, tx, n, old)
+}
+
+// about tells the audit log what is changed.
+func about(ctx context.Context, kind string, m *shield.Meta) {
+	shield.DeedOf(ctx).About(kind + " " + m.Name + " " + m.UUID)
 }
 
 func (k noun[N, R]) remove(ctx context.Context, db *DB, ref string) error {
@@ -244,6 +261,7 @@ func (k noun[N, R]) remove(ctx context.Context, db *DB, ref string) error {
 			return err
 		}
 		m := k.meta(n)
+		about(ctx, k.name, m)
 		users, err := k.users(ctx, tx, m.UUID)
 		if err != nil {
 			return err

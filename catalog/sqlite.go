@@ -87,9 +87,25 @@ func checkSettings(ctx context.Context, pool *bun.DB, settings []setting) error 
 	return nil
 }
 
-// write runs f in a transaction that has the write lock from its beginning.
+// write runs f in a transaction that has the write lock from its beginning. A
+// deed that ctx has is written to the audit log in the same transaction.
 func (db *DB) write(ctx context.Context, op string, f func(ctx context.Context, tx bun.Tx) error) error {
-	return db.attempt(ctx, op, func() error { return db.writer.RunInTx(ctx, nil, f) })
+	deed := shield.DeedOf(ctx)
+	return db.attempt(ctx, op, func() error {
+		err := db.writer.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
+			if err := f(ctx, tx); err != nil {
+				return err
+			}
+			if e := deed.Entry(); e != nil {
+				return recordAudit(ctx, tx, e)
+			}
+			return nil
+		})
+		if err == nil {
+			deed.Recorded()
+		}
+		return err
+	})
 }
 
 // read runs f outside of any transaction, so f is one statement.

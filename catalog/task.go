@@ -42,11 +42,23 @@ func createTask(ctx context.Context, tx bun.Tx, t shield.Task) (shield.Task, err
 	}
 	t.UUID = id
 	makePending(&t)
+	aboutTask(ctx, &t)
 	row, err := taskToRow(&t)
 	if err != nil {
 		return t, err
 	}
 	return t, insert(ctx, tx, row)
+}
+
+// aboutTask tells the audit log what somebody has asked for.
+func aboutTask(ctx context.Context, t *shield.Task) {
+	about := string(t.Op) + " task " + t.UUID
+	for _, part := range [][2]string{{"job", t.JobName}, {"archive", t.Archive}, {"target", t.TargetName}, {"store", t.StoreName}} {
+		if part[1] != "" {
+			about += ", " + part[0] + " " + part[1]
+		}
+	}
+	shield.DeedOf(ctx).About(about)
 }
 
 func checkTask(t *shield.Task) error {

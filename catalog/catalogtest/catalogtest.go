@@ -38,6 +38,8 @@ func Run(t *testing.T, open func(t testing.TB) shield.Catalog) {
 		{"Prefix", testPrefix},
 		{"Order", testOrder},
 		{"Figures", testFigures},
+		{"Users", testUsers},
+		{"Audit", testAudit},
 		{"Hostile", testHostile},
 		{"Context", testContext},
 		{"Concurrent", testConcurrent},
