@@ -39,10 +39,14 @@ type Config struct {
 	// Data is the folder that holds catalog, keys and token. It is made if
 	// it is not there, and belongs to one daemon at a time.
 	Data string
-	// Listen is the address of the API. Beyond loopback it is refused unless
-	// Insecure is set, since this version does not speak TLS itself.
+	// Listen is the address of the API. Beyond loopback it is refused without
+	// TLS, unless Insecure is set.
 	Listen   string
 	Insecure bool
+	// TLSCert and TLSKey are files in PEM: the certificate of the API, with
+	// those that it is signed by, and its key. They are read again when they
+	// change. Without them the API speaks plain HTTP.
+	TLSCert, TLSKey string
 	// PluginDirs are folders whose executables are plugins, named after
 	// their files.
 	PluginDirs []string
@@ -145,11 +149,17 @@ func (c *Config) checkListen() error {
 	if err != nil {
 		return shield.FieldErrorf("listen", "%q is not an address: HOST:PORT like %s is wanted", c.Listen, DefaultListen)
 	}
-	if ip := net.ParseIP(host); host == "localhost" || (ip != nil && ip.IsLoopback()) || c.Insecure {
+	switch {
+	case c.TLSCert != "" && c.TLSKey == "":
+		return shield.FieldErrorf("tls-key", "is missing: the file with the key of the certificate in tls-cert is wanted")
+	case c.TLSCert == "" && c.TLSKey != "":
+		return shield.FieldErrorf("tls-cert", "is missing: the file with the certificate of the key in tls-key is wanted")
+	}
+	if ip := net.ParseIP(host); host == "localhost" || (ip != nil && ip.IsLoopback()) || c.TLSCert != "" || c.Insecure {
 		return nil
 	}
 	return shield.FieldErrorf("listen", "%q is reachable from other machines and the API would be in the clear: "+
-		"listen on loopback behind a TLS proxy, or say --insecure", c.Listen)
+		"give --tls-cert and --tls-key, listen on loopback behind a TLS proxy, or say --insecure", c.Listen)
 }
 
 // mode is what status calls the way that the daemon runs in.

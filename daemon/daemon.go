@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"net"
 	"net/http"
@@ -43,6 +44,7 @@ type Daemon struct {
 	server    *server.Server
 	listener  net.Listener
 	http      *http.Server
+	tls       *certificate // nil: the API speaks plain HTTP
 
 	denials  sync.WaitGroup // events that are being recorded
 	sweeping sync.WaitGroup
@@ -74,6 +76,11 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 	}
 	if d.keys, err = openKeys(c); err != nil {
 		return err
+	}
+	if c.TLSCert != "" {
+		if d.tls, err = openCertificate(c.TLSCert, c.TLSKey, c.Log); err != nil {
+			return err
+		}
 	}
 	if d.plugins, err = Registry(c); err != nil {
 		return err
@@ -219,6 +226,7 @@ func (d *Daemon) assemble() {
 	d.http = &http.Server{
 		Handler: d.server, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		ErrorLog: slog.NewLogLogger(c.Log.Handler(), slog.LevelDebug), // what is wrong with the connections of others
 	}
 }
 
@@ -317,7 +325,12 @@ func checkSchedule(s *shield.Schedule) error {
 func (d *Daemon) Addr() string { return d.listener.Addr().String() }
 
 // URL is the base address for clients.
-func (d *Daemon) URL() string { return "http://" + d.Addr() }
+func (d *Daemon) URL() string {
+	if d.tls != nil {
+		return "https://" + d.Addr()
+	}
+	return "http://" + d.Addr()
+}
 
 // Token is what clients must present. NewToken reports whether it was made
 // just now.
@@ -351,7 +364,10 @@ func (d *Daemon) Run(ctx context.Context, grace time.Duration) error {
 	defer stopSweeping()
 	d.sweeping.Go(func() { d.sweep(sweeping) })
 	served := make(chan error, 1)
-	go func() { served <- d.http.Serve(d.listener) }()
+	if d.tls != nil {
+		d.sweeping.Go(func() { d.tls.watch(sweeping) })
+	}
+	go func() { served <- d.serve() }()
 	var err error
 	select {
 	case err = <-served:
@@ -363,6 +379,14 @@ func (d *Daemon) Run(ctx context.Context, grace time.Duration) error {
 	err = errors.Join(ignoreClosed(err), d.scheduler.Stop(stop))
 	stopSweeping()
 	return errors.Join(err, d.Close())
+}
+
+func (d *Daemon) serve() error {
+	if d.tls == nil {
+		return d.http.Serve(d.listener)
+	}
+	d.http.TLSConfig = d.tls.config()
+	return d.http.ServeTLS(d.listener, "", "")
 }
 
 // sweep removes, from time to time, the modules that nothing needs any more.

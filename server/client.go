@@ -3,6 +3,8 @@ package server
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"io"
@@ -39,6 +41,22 @@ func NewClient(base string, token shield.Secret) (*Client, error) {
 		base: strings.TrimSuffix(base, "/"), token: token,
 		http: patient(answerTimeout), slow: patient(compileTimeout),
 	}, nil
+}
+
+// Trust makes the client trust the certificates in a PEM file beside those that
+// the system trusts.
+func (c *Client) Trust(pem []byte) error {
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	if !pool.AppendCertsFromPEM(pem) {
+		return shield.FieldErrorf("ca", "has no certificate in PEM")
+	}
+	for _, h := range []*http.Client{c.http, c.slow} {
+		h.Transport.(*http.Transport).TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+	}
+	return nil
 }
 
 // How long a daemon may take to answer. A plugin may be asked to check an
