@@ -61,7 +61,7 @@ var allowed = map[string][]string{
 	"plugins-wasm/rclone/rclone":            {"", "plugin", "plugins-wasm/internal/child", "plugins-wasm/internal/tool"},
 	"plugins-wasm/restic":                   {"plugin/pdk", "plugins-wasm/restic/restic"},
 	"plugins-wasm/restic/restic":            {"", "plugin", "plugins-wasm/internal/child"},
-	"server":                                {"", "plugin", "scheduler/retention", "scheduler/timespec"}, // what only computes
+	"server":                                {"", "internal/password", "plugin", "scheduler/retention", "scheduler/timespec"}, // what only computes
 	"daemon":                                {"*"},
 	"internal/period":                       nil,
 	"server/apply":                          {"", "internal/period", "plugin", "scheduler/timespec", "server"},

@@ -20,6 +20,7 @@ const (
 	InUse        Code = "in_use"       // cannot be deleted: something refers to it
 	Unauthorized Code = "unauthorized" // no or wrong credentials
 	Forbidden    Code = "forbidden"    // known, but not allowed
+	Throttled    Code = "throttled"    // too many wrong passwords: trying later may help
 	Unavailable  Code = "unavailable"  // cannot be reached or is not ready: trying later may help
 	Canceled     Code = "canceled"     // stopped on request
 	TimedOut     Code = "timed_out"    // a deadline or an idle limit passed
@@ -108,7 +109,7 @@ func UntilOf(err error) time.Time {
 // tried again later. It is the one table of that.
 func (c Code) MayPass() bool {
 	switch c {
-	case Unavailable, TimedOut, Interrupted, Locked, TargetFailed, StoreFailed:
+	case Throttled, Unavailable, TimedOut, Interrupted, Locked, TargetFailed, StoreFailed:
 		return true
 	}
 	return false // what was asked for is wrong, or what is there is

@@ -52,6 +52,11 @@ type Principal struct {
 	// to no user.
 	Name string `json:"name"`
 	Role Role   `json:"role"`
+	// The UUIDs of the user, and of the token or session that the request is
+	// made with; each is empty if there is none.
+	User    string `json:"-"`
+	Token   string `json:"-"`
+	Session string `json:"-"`
 }
 
 // A User is somebody who logs in with a name and a password.
@@ -75,7 +80,7 @@ func (u *User) Validate() error {
 // Principal is who the user is when something is asked for with no more than
 // the rights of a role.
 func (u *User) Principal(most Role) Principal {
-	return Principal{Name: u.Name, Role: u.Role.atMost(most)}
+	return Principal{Name: u.Name, Role: u.Role.atMost(most), User: u.UUID}
 }
 
 // atMost is the lesser of two roles; none, if one of them is none.

@@ -23,8 +23,10 @@ import (
 type Client struct {
 	base  string
 	token shield.Secret
-	http  *http.Client
-	slow  *http.Client // for what the daemon has to compile first
+	// cookie is that of a session, which takes the place of the token.
+	cookie shield.Secret
+	http   *http.Client
+	slow   *http.Client // for what the daemon has to compile first
 }
 
 // NewClient returns a client of the daemon at base, like
@@ -105,7 +107,7 @@ func (c *Client) roundTrip(ctx context.Context, h *http.Client, method, path, co
 	if err != nil {
 		return nil, shield.Errorf(shield.Invalid, "", "%w", err)
 	}
-	req.Header.Set("Authorization", "Bearer "+c.token.Reveal())
+	c.identify(req)
 	if contentType != "" {
 		req.Header.Set("Content-Type", contentType)
 	}

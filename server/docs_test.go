@@ -27,7 +27,7 @@ func TestDocs(t *testing.T) {
 		}
 	}
 	for _, c := range []shield.Code{
-		shield.Invalid, shield.NotFound, shield.Conflict, shield.InUse, shield.Unauthorized, shield.Forbidden, shield.Unavailable, shield.Canceled,
+		shield.Invalid, shield.NotFound, shield.Conflict, shield.InUse, shield.Unauthorized, shield.Forbidden, shield.Throttled, shield.Unavailable, shield.Canceled,
 		shield.TimedOut, shield.Corrupt, shield.TargetFailed, shield.StoreFailed, shield.PluginFailed, shield.Interrupted, shield.Internal,
 	} {
 		if !strings.Contains(text, "`"+string(c)+"`") {

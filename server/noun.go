@@ -26,6 +26,9 @@ type service[T any] struct {
 type noun[T any] struct {
 	server    *Server
 	path, tag string
+	// role is what all its routes want; empty: viewer to read, engineer to
+	// change.
+	role      shield.Role
 	one, many string   // for people: "target", "targets"
 	params    []param  // of its list
 	required  []string // fields of a new one
@@ -51,7 +54,7 @@ type noun[T any] struct {
 func (n *noun[T]) mount() {
 	s, one, name := n.server, n.path+"/{ref}", reflect.TypeFor[T]().Name()
 	op := func(method, path, verb, summary string, role shield.Role) operation {
-		return operation{method: method, path: path, id: verb + name, tag: n.tag, summary: summary, role: role}
+		return operation{method: method, path: path, id: verb + name, tag: n.tag, summary: summary, role: cmp.Or(n.role, role)}
 	}
 	list := op("GET", n.path, "list", "List "+n.many, shield.RoleViewer)
 	list.id, list.params, list.fails = "list"+n.tag, append(n.params, n.pager().params()...), []shield.Code{shield.NotFound}

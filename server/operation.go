@@ -91,10 +91,12 @@ func (s *Server) register(op *operation, a answer, h func(context.Context, *call
 	s.api.Adapter().Handle(doc, s.api.Middlewares().Handler(func(hc huma.Context) {
 		req, w := humabunrouter.Unwrap(hc)
 		c := &call{server: s, op: op, req: req, w: w}
-		err := c.readQuery(hc.Context())
+		ctx, witnessed := s.witness(hc.Context(), c)
+		err := c.readQuery(ctx)
 		if err == nil {
-			err = h(hc.Context(), c)
+			err = h(ctx, c)
 		}
+		witnessed(err)
 		if err != nil {
 			s.problem(w, req.Request, err)
 		}

@@ -13,9 +13,9 @@ import (
 // change.
 var readOnly = []string{"uuid", "created_at", "updated_at"}
 
-// told are fields of a job that change by themselves: a client may send them
+// told are fields of a job or token that change by themselves: a client may send them
 // back as it read them, and they count for nothing.
-var told = []string{"last_success", "next_due", "breached"}
+var told = []string{"last_success", "next_due", "breached", "used_at"}
 
 // fields are the members of a JSON object.
 type fields map[string]json.RawMessage

@@ -22,6 +22,7 @@ import (
 	"github.com/uptrace/bunrouter"
 
 	"github.com/shieldhq/shield"
+	"github.com/shieldhq/shield/internal/password"
 	"github.com/shieldhq/shield/plugin"
 )
 
@@ -45,7 +46,7 @@ type Options struct {
 	// administrators. Required, unless there is Authenticate.
 	Token shield.Secret
 	// Authenticate returns who makes a request, or Unauthorized; nil: whoever
-	// has the Token.
+	// has the Token, a token of the catalog or a session.
 	Authenticate func(*http.Request) (shield.Principal, error)
 	// Release is the version of the program, shown by status.
 	Release string
@@ -78,6 +79,9 @@ type Server struct {
 	opts      Options
 	token     [sha256.Size]byte
 	started   time.Time
+	hasher    *password.Hasher
+	tries     *throttle // of passwords
+	origins   *http.CrossOriginProtection
 	// closing is closed when streams are to end.
 	closing   chan struct{}
 	closeOnce sync.Once
@@ -99,6 +103,7 @@ func New(c shield.Catalog, s shield.Scheduler, p Plugins, v Vault, opts Options)
 	srv := &Server{
 		catalog: c, scheduler: s, plugins: p, vault: v, opts: opts,
 		token: sha256.Sum256([]byte(opts.Token.Reveal())), started: time.Now().UTC(),
+		hasher: password.New(), tries: newThrottle(), origins: http.NewCrossOriginProtection(),
 		closing: make(chan struct{}), streamTimeout: 30 * time.Second,
 	}
 	if srv.opts.Log == nil {
@@ -114,7 +119,7 @@ func New(c shield.Catalog, s shield.Scheduler, p Plugins, v Vault, opts Options)
 		srv.opts.CheckLimit = func(*shield.Limit) error { return nil }
 	}
 	if srv.opts.Authenticate == nil {
-		srv.opts.Authenticate = srv.bearer
+		srv.opts.Authenticate = srv.identify
 	}
 	srv.routes()
 	return srv
@@ -186,6 +191,10 @@ func (s *Server) routes() {
 	s.mountPlugins()
 	s.mountModules()
 	s.mountDaemon()
+	s.mountSession()
+	s.users().mount()
+	s.mountTokens()
+	s.mountAudit()
 	s.mountDocument()
 	s.finishDocument()
 }

@@ -42,6 +42,8 @@ func statusOf(c shield.Code) int {
 		return http.StatusUnauthorized
 	case shield.Forbidden:
 		return http.StatusForbidden
+	case shield.Throttled:
+		return http.StatusTooManyRequests
 	case shield.Unavailable, shield.Interrupted:
 		return http.StatusServiceUnavailable
 	case shield.TimedOut:

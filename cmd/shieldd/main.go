@@ -110,6 +110,7 @@ func serve(ctx context.Context, f *flags) error {
 	}
 	if d.NewToken() {
 		fmt.Printf("admin token: %s\nIt is shown this once, and kept in %s.\n", d.Token().Reveal(), d.TokenPath())
+		fmt.Printf("To make the first user: shield --api %s --token-file %s create user NAME --role admin\n", d.URL(), d.TokenPath())
 	}
 	fmt.Printf("listening on %s\n", d.URL())
 	return d.Run(ctx, f.StopTimeout)

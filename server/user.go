@@ -1,0 +1,202 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/shieldhq/shield"
+)
+
+func (s *Server) users() *noun[shield.User] {
+	return &noun[shield.User]{
+		server: s, path: "/v1/users", tag: "Users", one: "user", many: "users",
+		params: []param{byName}, required: []string{"name", "role", "password"}, role: shield.RoleAdmin,
+		service: service[shield.User]{s.catalog.CreateUser, s.catalog.User, s.catalog.Users, s.catalog.UpdateUser, s.catalog.DeleteUser},
+		changed: unchanged,
+		meta:    func(u *shield.User) *shield.Meta { return &u.Meta },
+		prepare: func(ctx context.Context, u, old *shield.User) (err error) {
+			if err := u.Validate(); err != nil {
+				return err
+			}
+			if old != nil && u.Password == shield.Redacted {
+				u.Password = old.Password
+				return nil
+			}
+			u.Password, err = s.hasher.Hash(ctx, u.Password)
+			return err
+		},
+		show: func(u *shield.User) { u.Password = shield.Redacted },
+	}
+}
+
+// byUser narrows a list of tokens.
+var byUser = param{name: "user", about: "Name or UUID of a user; for admins", typ: huma.TypeString}
+
+// mountTokens adds the routes of tokens. Everybody has those of their own, and
+// an admin all.
+func (s *Server) mountTokens() {
+	op := func(method, path, id, summary string) operation {
+		return operation{method: method, path: "/v1/tokens" + path, id: id, tag: "Tokens", summary: summary, role: shield.RoleViewer}
+	}
+	list := op("GET", "", "listTokens", "List one's own tokens; an admin: all")
+	list.params, list.fails = []param{byName, byUser, limit}, []shield.Code{shield.NotFound}
+	handle(s, list, s.listTokens)
+	create := op("POST", "", "createToken", "Make a token; the answer alone has its value")
+	create.body, create.status, create.fails = bodyOf[TokenRequest]("name"), http.StatusCreated, []shield.Code{shield.Conflict, shield.NotFound}
+	take(s, create, s.createToken)
+	handle(s, op("GET", "/{ref}", "getToken", "Show a token"), s.getToken)
+	patch := op("PATCH", "/{ref}", "patchToken", "Change name, summary, role or expiry of a token")
+	patch.body, patch.fails = bodyOf[shield.Token](), []shield.Code{shield.Conflict}
+	patch.body.name, patch.body.media = "TokenPatch", []string{"application/merge-patch+json", "application/json"}
+	handle(s, patch, s.patchToken)
+	handle(s, op("DELETE", "/{ref}", "deleteToken", "Revoke a token"), func(ctx context.Context, c *call) (nothing, error) {
+		t, err := s.ownToken(ctx, c.ref())
+		if err != nil {
+			return nothing{}, err
+		}
+		return nothing{}, s.catalog.DeleteToken(ctx, t.UUID)
+	})
+}
+
+func (s *Server) listTokens(ctx context.Context, c *call) ([]*shield.Token, error) {
+	f, err := c.filter()
+	if err != nil {
+		return nil, err
+	}
+	p := principal(ctx)
+	if user := c.query.text("user"); user != "" {
+		if f.User, err = s.userID(ctx, p, user); err != nil {
+			return nil, err
+		}
+	}
+	all, err := s.catalog.Tokens(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	return nonNil(slices.DeleteFunc(all, func(t *shield.Token) bool { return !owns(p, t) })), nil
+}
+
+// owns reports whether a token is for somebody to see and change.
+func owns(p shield.Principal, t *shield.Token) bool {
+	return p.Role.Allows(shield.RoleAdmin) || p.User != "" && t.User == p.User || t.UUID == p.Token
+}
+
+// userID returns the UUID of a user that somebody means. Who is no admin knows
+// of oneself only.
+func (s *Server) userID(ctx context.Context, p shield.Principal, ref string) (string, error) {
+	if p.User != "" && (ref == p.Name || ref == p.User) {
+		return p.User, nil
+	}
+	if !p.Role.Allows(shield.RoleAdmin) {
+		return "", shield.Errorf(shield.Forbidden, "", "the tokens of others are for admins")
+	}
+	return uuidOf(s.users().meta)(s.catalog.User(ctx, ref))
+}
+
+// ownToken returns a token that who asks may see.
+func (s *Server) ownToken(ctx context.Context, ref string) (*shield.Token, error) {
+	t, err := s.catalog.Token(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	if !owns(principal(ctx), t) {
+		return nil, shield.Errorf(shield.NotFound, "", "there is no token %.100q", ref)
+	}
+	return t, nil
+}
+
+func (s *Server) getToken(ctx context.Context, c *call) (*shield.Token, error) {
+	return s.ownToken(ctx, c.ref())
+}
+
+func (s *Server) createToken(ctx context.Context, _ *call, r *TokenRequest) (*shield.Token, error) {
+	p := principal(ctx)
+	t := &shield.Token{Meta: shield.Meta{Name: r.Name, Summary: r.Summary}, User: p.User, Role: r.Role, ExpiresAt: r.ExpiresAt}
+	if t.Role == "" {
+		t.Role = p.Role
+	}
+	if r.User != "" {
+		var err error
+		if t.User, err = s.userID(ctx, p, r.User); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.allowed(ctx, t, nil); err != nil {
+		return nil, err
+	}
+	value := newValue()
+	t.Sum, t.Prefix = sumOf(value), value[:len("shield_")+4]
+	if err := s.catalog.CreateToken(ctx, t); err != nil {
+		return nil, err
+	}
+	made, err := s.catalog.Token(ctx, t.UUID)
+	if err != nil {
+		return nil, err
+	}
+	made.Value = value
+	return made, nil
+}
+
+// allowed checks what somebody makes of a token, old if it is there already:
+// it may do no more than who makes it, and one that is made with a token does
+// not outlive that.
+func (s *Server) allowed(ctx context.Context, t, old *shield.Token) error {
+	p := principal(ctx)
+	if err := t.Validate(); err != nil {
+		return err
+	}
+	if (old == nil || t.Role != old.Role) && !p.Role.Allows(t.Role) {
+		return shield.Errorf(shield.Forbidden, "", "%s has the role %s: a token can have no more than that, not %s", p.Name, p.Role, t.Role)
+	}
+	if old != nil && t.ExpiresAt.Equal(old.ExpiresAt) {
+		return nil
+	}
+	if t.Expired(time.Now()) {
+		return shield.FieldErrorf("expires_at", "is %s, which is over: a time to come is wanted", t.ExpiresAt.Format(time.RFC3339))
+	}
+	if p.Token == "" {
+		return nil
+	}
+	with, err := s.catalog.Token(ctx, p.Token)
+	if err != nil {
+		return unknown(err)
+	}
+	if !with.ExpiresAt.IsZero() && (t.ExpiresAt.IsZero() || t.ExpiresAt.After(with.ExpiresAt)) {
+		return shield.Errorf(shield.Forbidden, "", "the token that this is asked for with expires at %s: one that it makes does, too, or before", with.ExpiresAt.Format(time.RFC3339))
+	}
+	return nil
+}
+
+func (s *Server) patchToken(ctx context.Context, c *call) (*shield.Token, error) {
+	body, err := c.read()
+	if err != nil {
+		return nil, err
+	}
+	old, err := s.ownToken(ctx, c.ref())
+	if err != nil {
+		return nil, err
+	}
+	next, err := merge(old, body, nil)
+	if err != nil {
+		return nil, err
+	}
+	if next.User != old.User || next.UserName != old.UserName || next.Prefix != old.Prefix || !next.UsedAt.Equal(old.UsedAt) || next.Value != "" {
+		return nil, shield.Errorf(shield.Invalid, "", "name, summary, role and expires_at are all that can be changed of a token")
+	}
+	next.Sum = old.Sum
+	if err := s.allowed(ctx, next, old); err != nil {
+		return nil, err
+	}
+	if err := s.catalog.UpdateToken(ctx, next); err != nil {
+		if errors.Is(err, shield.NotFound) {
+			return nil, shield.Errorf(shield.NotFound, "", "there is no token %.100q", c.ref())
+		}
+		return nil, err
+	}
+	return s.catalog.Token(ctx, old.UUID)
+}
