@@ -16,6 +16,8 @@ type createCmd struct {
 	} `cmd:"" help:"Make a retention policy."`
 	Policy createPolicy `cmd:"" hidden:"" help:"Make a retention policy."`
 	Job    createJob    `cmd:"" help:"Make a job."`
+	User   createUser   `cmd:"" help:"Make a user."`
+	Token  createToken  `cmd:"" help:"Make a token and print it. It is shown this once."`
 }
 
 // naming is what every new thing has.

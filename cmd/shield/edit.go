@@ -19,6 +19,8 @@ type editCmd struct {
 	Policy  editPolicy  `cmd:"" hidden:"" help:"Change a retention policy."`
 	Job     editJob     `cmd:"" help:"Change a job."`
 	Archive editArchive `cmd:"" help:"Change the notes of an archive."`
+	User    editUser    `cmd:"" help:"Change a user."`
+	Token   editToken   `cmd:"" help:"Change a token."`
 }
 
 // refArg is the argument that names a thing.
@@ -284,6 +286,8 @@ type deleteCmd struct {
 	Policy  deletePolicy  `cmd:"" hidden:"" help:"Delete a retention policy."`
 	Job     deleteJob     `cmd:"" help:"Delete a job."`
 	Archive deleteArchive `cmd:"" help:"Remove an archive from its store."`
+	User    deleteUser    `cmd:"" help:"Delete a user with the user's tokens and sessions."`
+	Token   deleteToken   `cmd:"" help:"Revoke a token."`
 }
 
 type deleteTarget struct{ refArg }

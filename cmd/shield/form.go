@@ -66,7 +66,8 @@ func (c *cli) interview(parser *kong.Kong, args []string, refused error, e *env)
 	if slices.Contains(args, "--editor") {
 		return full, nil // of which the editor shows what has to be replaced
 	}
-	if e.client, err = c.connect(given(parsed)); err != nil {
+	e.flags, e.given = c, given(parsed)
+	if err = c.connect(e); err != nil {
 		return nil, err
 	}
 	f := &form{e: e, ask: ask, noun: parse.Selected().Name, given: values(parsed)}
@@ -109,8 +110,8 @@ func (c *cli) revise(parsed *kong.Context, args []string, e *env) ([]string, err
 	}
 	f := &form{e: e, ask: ask, noun: leaf.Name, given: map[string]string{}, have: *have}
 	for _, flag := range leaf.Flags {
-		if flag.Name == "editor" || flag.Name == "limit" || flag.Name == "blackout" {
-			continue // more than a line
+		if slices.Contains([]string{"editor", "limit", "blackout", "password", "password-file"}, flag.Name) {
+			continue // more than a line, or asked for by itself
 		}
 		if err := f.one(flag); err != nil {
 			return nil, err

@@ -25,6 +25,8 @@ type listCmd struct {
 	Tasks    listTasks    `cmd:"" aliases:"task" help:"List tasks that have not ended."`
 	Runs     listRuns     `cmd:"" aliases:"run" help:"List expected runs of jobs."`
 	Plugins  listPlugins  `cmd:"" aliases:"plugin" help:"List plugins."`
+	Users    listUsers    `cmd:"" aliases:"user" help:"List users."`
+	Tokens   listTokens   `cmd:"" aliases:"token" help:"List tokens: one's own, or all for an admin."`
 	Events   listEvents   `cmd:"" aliases:"event" help:"List what happened, the newest first: what plugins tried beyond their grants, too."`
 }
 
@@ -240,6 +242,8 @@ type showCmd struct {
 	Archive showArchive `cmd:"" help:"Show an archive."`
 	Task    showTask    `cmd:"" help:"Show a task with its log."`
 	Plugin  showPlugin  `cmd:"" help:"Show a plugin and the fields of its endpoints."`
+	User    showUser    `cmd:"" help:"Show a user."`
+	Token   showToken   `cmd:"" help:"Show a token, without its value."`
 }
 
 func show[T any](e *env, n server.NounClient[T], ref string, v view[T]) error {

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -24,19 +25,22 @@ import (
 
 // cli is the grammar.
 type cli struct {
-	API       string           `help:"Address of the daemon." env:"SHIELD_API" default:"http://127.0.0.1:7643" placeholder:"URL"`
+	API       string           `help:"Address of the daemon (default: that of the current core, or http://127.0.0.1:7643)." env:"SHIELD_API" placeholder:"URL"`
+	Core      string           `help:"Name of the core to speak to; see shield core." env:"SHIELD_CORE" placeholder:"NAME"`
 	Token     string           `help:"API token. Every user of this host can see it here: prefer the environment or a file." env:"SHIELD_TOKEN" placeholder:"TOKEN"`
 	TokenFile string           `help:"File that holds the API token." env:"SHIELD_TOKEN_FILE" placeholder:"FILE"`
+	CA        string           `name:"ca" help:"File with certificates, in PEM, to trust beside those that the system trusts." env:"SHIELD_CA" placeholder:"FILE"`
+	Config    string           `help:"File that keeps the cores, and the tokens that login gets (default: shield/config.yaml in the user's folder of configuration)." env:"SHIELD_CLIENT_CONFIG" placeholder:"FILE"`
 	Output    string           `short:"o" help:"table, wide (all columns, of which nothing is cut), json or yaml." env:"SHIELD_OUTPUT" placeholder:"table|wide|json|yaml"`
 	JSON      bool             `help:"Print JSON; errors too, on standard error. The same as --output json." env:"SHIELD_JSON"`
 	Format    string           `help:"Go template to print each thing with, of the fields that JSON has: '{{.name}} {{.plugin}}'." placeholder:"TEMPLATE"`
 	Version   kong.VersionFlag `help:"Print the version and exit."`
 
 	Status      statusCmd      `cmd:"" help:"Show the state of the daemon."`
-	Create      createCmd      `cmd:"" help:"Make a target, store, schedule, retention policy or job."`
+	Create      createCmd      `cmd:"" help:"Make a target, store, schedule, retention policy, job, user or token."`
 	List        listCmd        `cmd:"" help:"List things of one kind."`
 	Show        showCmd        `cmd:"" help:"Show one thing."`
-	Edit        editCmd        `cmd:"" aliases:"update" help:"Change a target, store, schedule, retention policy, job or archive."`
+	Edit        editCmd        `cmd:"" aliases:"update" help:"Change a target, store, schedule, retention policy, job, archive, user or token."`
 	Delete      deleteCmd      `cmd:"" help:"Delete a thing. Deleting an archive removes it from its store."`
 	Run         runCmd         `cmd:"" help:"Run a job now."`
 	Pause       pauseCmd       `cmd:"" help:"Stop starting a job by its schedule."`
@@ -61,6 +65,12 @@ type cli struct {
 	Completion  completionCmd  `cmd:"" help:"Make a shell complete what is typed."`
 	Man         manCmd         `cmd:"" help:"Print the manual page: shield man | man -l -"`
 	Help        helpCmd        `cmd:"" help:"Show how a command is used, like shield help create target."`
+	Audit       auditCmd       `cmd:"" help:"Show the audit log, and check that nobody has tampered with it."`
+	Login       loginCmd       `cmd:"" help:"Log in to a core and keep the token that it gives."`
+	Logout      logoutCmd      `cmd:"" help:"Revoke the token that login got and forget it."`
+	Whoami      whoamiCmd      `cmd:"" help:"Show who the daemon takes this for."`
+	Passwd      passwdCmd      `cmd:"" help:"Change one's own password."`
+	Cores       coreCmd        `cmd:"" name:"core" help:"Add, choose, list and forget cores: the daemons that are worked with."`
 }
 
 // Exit statuses.
@@ -107,7 +117,7 @@ func statusOf(err error) int {
 		return exitConflict
 	case shield.Unauthorized, shield.Forbidden:
 		return exitDenied
-	case shield.Unavailable:
+	case shield.Unavailable, shield.Throttled:
 		return exitUnavailable
 	}
 	return exitError
@@ -117,6 +127,10 @@ func statusOf(err error) int {
 type env struct {
 	ctx    context.Context
 	client *server.Client
+	place  place // of the client's daemon
+	cores  *cores
+	flags  *cli
+	given  map[string]bool // flags on the command line
 	// json is set where data is wanted rather than tables, and encode writes
 	// it in the form that is wanted.
 	json   bool
@@ -170,13 +184,13 @@ func run(args []string, in io.Reader, out, errOut io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop)
-	e.ctx = ctx
+	e.ctx, e.flags, e.given = ctx, &c, given(parsed)
 	if err := e.shape(&c); err != nil {
 		report(errOut, c.asJSON(), err)
 		return exitUsage
 	}
 	// What needs no daemon needs no token either.
-	if e.client, err = c.connect(given(parsed)); err == nil || c.alone(parsed.Command()) {
+	if err = c.connect(e); err == nil || c.alone(parsed.Command(), e) {
 		err = c.perform(parser, parsed, args, e)
 	}
 	if err != nil {
@@ -206,10 +220,11 @@ func (c *cli) perform(parser *kong.Kong, parsed *kong.Context, args []string, e 
 	return parsed.Run(e, parser)
 }
 
-// alone reports whether a command needs no daemon.
-func (c *cli) alone(command string) bool {
+// alone reports whether a command needs no daemon. Those that are about cores
+// need to know which there are.
+func (c *cli) alone(command string, e *env) bool {
 	verb, _, _ := strings.Cut(command, " ")
-	return slices.Contains([]string{"explain", "completion", "man"}, verb) || c.Export.Schema
+	return slices.Contains([]string{"explain", "completion", "man"}, verb) || c.Export.Schema || verb == "core" && e.cores != nil
 }
 
 // eitherNumber lets each noun be written in the singular and in the plural.
@@ -294,21 +309,32 @@ func given(parsed *kong.Context) map[string]bool {
 	return flags
 }
 
-// connect takes the token from the command line, the environment or the file,
-// in this order; a file on the command line comes before the environment.
-func (c *cli) connect(given map[string]bool) (*server.Client, error) {
-	token := strings.TrimSpace(c.Token)
-	if given["token-file"] && !given["token"] {
-		token = ""
+// connect makes the client of the daemon that is meant. A token on the command
+// line comes first, then, for a core that was named or is the current one, its
+// own, then those of the environment, then that of the core at the address. A
+// file on the command line comes before the environment.
+func (c *cli) connect(e *env) (err error) {
+	if e.cores, err = loadCores(c.Config); err != nil {
+		return err
 	}
-	if token == "" && c.TokenFile != "" {
-		b, err := os.ReadFile(c.TokenFile)
-		if err != nil {
-			return nil, shield.FieldErrorf("token-file", "%v", err)
+	if e.place, err = c.place(e.cores, e.given); err != nil {
+		return err
+	}
+	p := e.place
+	p.CA = cmp.Or(c.CA, p.CA)
+	own := p.Token != "" || p.TokenFile != ""
+	switch {
+	case e.given["token"] || e.given["token-file"]:
+		p.Token, p.TokenFile = strings.TrimSpace(c.Token), c.TokenFile
+		if e.given["token-file"] && !e.given["token"] {
+			p.Token = ""
 		}
-		token = strings.TrimSpace(string(b))
+	case own && p.chosen: // what is set is for another daemon
+	case strings.TrimSpace(c.Token) != "" || c.TokenFile != "":
+		p.Token, p.TokenFile = strings.TrimSpace(c.Token), c.TokenFile
 	}
-	return server.NewClient(c.API, shield.Secret(token))
+	e.client, err = p.client()
+	return err
 }
 
 // report prints an error, and a hint where one helps.
@@ -330,7 +356,7 @@ func report(w io.Writer, asJSON bool, err error) {
 	}
 	switch shield.CodeOf(err) {
 	case shield.Unauthorized:
-		fmt.Fprintln(w, "hint: set SHIELD_TOKEN, or SHIELD_TOKEN_FILE to the file admin-token in the daemon's data folder")
+		fmt.Fprintln(w, "hint: set SHIELD_TOKEN, or SHIELD_TOKEN_FILE to the file admin-token in the daemon's data folder; users: shield login")
 	case shield.Unavailable:
 		fmt.Fprintln(w, "hint: is shieldd running? SHIELD_API or --api says where")
 	}
