@@ -91,6 +91,10 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 	if err := d.openLibrary(ctx); err != nil {
 		return err
 	}
+	// Nobody is at work yet who might seal with an old key.
+	if err := d.sealAll(ctx, time.Now().Add(time.Hour)); err != nil {
+		c.Log.Error("secrets are not sealed with the new key yet: the old keys stay", "err", err)
+	}
 	d.assemble()
 	d.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", c.Listen)
 	return err
@@ -367,6 +371,7 @@ func (d *Daemon) Run(ctx context.Context, grace time.Duration) error {
 	if d.tls != nil {
 		d.sweeping.Go(func() { d.tls.watch(sweeping) })
 	}
+	d.sweeping.Go(func() { d.watchKeys(sweeping) })
 	go func() { served <- d.serve() }()
 	var err error
 	select {
@@ -396,6 +401,7 @@ func (d *Daemon) sweep(ctx context.Context) {
 		if err := d.library.Sweep(ctx); err != nil && ctx.Err() == nil {
 			d.config.Log.Error("old plugin modules were not removed", "err", err)
 		}
+		d.trySealAll(ctx)
 		select {
 		case <-t.C:
 		case <-ctx.Done():

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"filippo.io/age"
+	"golang.org/x/sys/unix"
 
 	"github.com/shieldhq/shield"
 	"github.com/shieldhq/shield/internal/keyring"
@@ -110,7 +111,26 @@ func checkMode(path string) error {
 }
 
 // writeDurably writes a file of mode 0600 by way of a temporary one.
-func writeDurably(path string, data []byte) error {
+func writeDurably(path string, data []byte) error { return writeAs(path, data, "") }
+
+// replaceDurably writes a file of mode 0600 that goes on belonging to whom it
+// belongs to.
+func replaceDurably(path string, data []byte) error { return writeAs(path, data, path) }
+
+// keepOwner gives a file to the owner of another one. For who is not allowed to
+// give files away they are the same.
+func keepOwner(path, like string) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	var st unix.Stat_t
+	if err := unix.Stat(like, &st); err != nil {
+		return err
+	}
+	return os.Chown(path, int(st.Uid), int(st.Gid))
+}
+
+func writeAs(path string, data []byte, like string) error {
 	dir := filepath.Dir(path)
 	f, err := os.CreateTemp(dir, ".new-*") // 0600
 	if err != nil {
@@ -118,6 +138,9 @@ func writeDurably(path string, data []byte) error {
 	}
 	defer os.Remove(f.Name())
 	_, err = f.Write(data)
+	if like != "" {
+		err = errors.Join(err, keepOwner(f.Name(), like))
+	}
 	err = errors.Join(err, f.Sync(), f.Close())
 	if err != nil {
 		return err

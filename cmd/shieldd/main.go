@@ -48,7 +48,14 @@ type flags struct {
 	LogLevel    slog.Level       `help:"Least level that is logged: debug, info, warn or error." env:"SHIELD_LOG_LEVEL" default:"info"`
 	Config      kong.ConfigFlag  `help:"YAML file with any of these settings, by the names of the flags." env:"SHIELD_CONFIG" placeholder:"FILE"`
 	Version     kong.VersionFlag `help:"Print the version and exit."`
+
+	Serve serveCmd `cmd:"" default:"1" hidden:"" help:"Be the daemon."`
+	Keys  keysCmd  `cmd:"" help:"Change the keys of a data folder, also while a daemon uses it."`
 }
+
+type serveCmd struct{}
+
+func (*serveCmd) Run(ctx context.Context, f *flags) error { return serve(ctx, f) }
 
 func main() {
 	// The sandbox runs this program again to compile plugins, and for those
@@ -71,14 +78,16 @@ func run(args []string) int {
 	if err != nil {
 		return fail(1, err)
 	}
-	if _, err := parser.Parse(args); err != nil {
+	parsed, err := parser.Parse(args)
+	if err != nil {
 		return fail(2, err)
 	}
 	// The second signal ends the process at once.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop)
-	err = serve(ctx, &f)
+	parsed.BindTo(ctx, (*context.Context)(nil))
+	err = parsed.Run(&f)
 	var e *shield.Error
 	switch {
 	case err == nil:

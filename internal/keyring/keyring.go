@@ -16,58 +16,79 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync/atomic"
+	"time"
 
 	"github.com/shieldhq/shield"
 )
 
-// Keyring holds the keys. It is safe for concurrent use.
-type Keyring struct {
+// Keyring holds the keys. It is safe for concurrent use, also while Load
+// replaces them.
+type Keyring struct{ state atomic.Pointer[state] }
+
+type state struct {
 	current string
 	keys    map[string]cipher.AEAD
+	file    file
 }
 
 // file is the form on disk.
 type file struct {
 	Current string            `json:"current"`
 	Keys    map[string][]byte `json:"keys"` // 32 bytes each
+	// Retired says since when the keys that are not current are not.
+	Retired map[string]time.Time `json:"retired,omitempty"`
+	// Sealed is the key that everything in the catalog is known to have been
+	// sealed with since it was the current one.
+	Sealed string `json:"sealed,omitempty"`
 }
 
 // Generate returns the file of a new keyring with one key.
 func Generate() ([]byte, error) {
-	key := make([]byte, 32)
-	if _, err := rand.Read(key); err != nil {
-		return nil, err
-	}
-	id := strings.ToLower(rand.Text()[:8])
+	id, key := newKey()
 	return json.Marshal(file{Current: id, Keys: map[string][]byte{id: key}})
+}
+
+func newKey() (id string, key []byte) {
+	key = make([]byte, 32)
+	_, _ = rand.Read(key) // never fails
+	return strings.ToLower(rand.Text()[:8]), key
 }
 
 // Parse reads the file of a keyring.
 func Parse(data []byte) (*Keyring, error) {
-	var f file
-	if err := json.Unmarshal(data, &f); err != nil {
-		return nil, fmt.Errorf("the keyring is damaged: %w", err)
+	k := &Keyring{}
+	return k, k.Load(data)
+}
+
+// Load replaces the keys by those of a file. One that is damaged changes
+// nothing.
+func (k *Keyring) Load(data []byte) error {
+	s := &state{keys: map[string]cipher.AEAD{}}
+	if err := json.Unmarshal(data, &s.file); err != nil {
+		return fmt.Errorf("the keyring is damaged: %w", err)
 	}
-	k := &Keyring{current: f.Current, keys: map[string]cipher.AEAD{}}
-	for id, key := range f.Keys {
+	s.current = s.file.Current
+	for id, key := range s.file.Keys {
 		if id == "" || strings.Contains(id, ":") {
-			return nil, fmt.Errorf("the keyring is damaged: %q is no id of a key", id)
+			return fmt.Errorf("the keyring is damaged: %q is no id of a key", id)
 		}
 		if len(key) != 32 {
-			return nil, fmt.Errorf("the keyring is damaged: key %q has %d bytes, not 32", id, len(key))
+			return fmt.Errorf("the keyring is damaged: key %q has %d bytes, not 32", id, len(key))
 		}
 		block, err := aes.NewCipher(key)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		if k.keys[id], err = cipher.NewGCM(block); err != nil {
-			return nil, err
+		if s.keys[id], err = cipher.NewGCM(block); err != nil {
+			return err
 		}
 	}
-	if k.keys[k.current] == nil {
-		return nil, fmt.Errorf("the keyring is damaged: it lacks its current key %q", k.current)
+	if s.keys[s.current] == nil {
+		return fmt.Errorf("the keyring is damaged: it lacks its current key %q", s.current)
 	}
-	return k, nil
+	k.state.Store(s)
+	return nil
 }
 
 type marker struct {
@@ -93,23 +114,28 @@ func (k *Keyring) Seal(row string, e shield.Endpoint, secrets []string) (shield.
 	if err != nil {
 		return nil, err
 	}
-	aead := k.keys[k.current]
+	now := k.state.Load()
 	for _, name := range secrets {
 		v, ok := fields[name]
 		if !ok {
 			continue
 		}
-		nonce := make([]byte, aead.NonceSize())
-		if _, err := rand.Read(nonce); err != nil {
-			return nil, err
-		}
-		box := aead.Seal(nonce, nonce, v, additional(k.current, row, name))
-		token := k.current + ":" + base64.StdEncoding.EncodeToString(box)
-		if fields[name], err = json.Marshal(marker{token}); err != nil {
+		if fields[name], err = now.seal(row, name, v); err != nil {
 			return nil, err
 		}
 	}
 	return join(fields)
+}
+
+// seal returns a field's value sealed with the current key.
+func (s *state) seal(row, field string, v json.RawMessage) (json.RawMessage, error) {
+	aead := s.keys[s.current]
+	nonce := make([]byte, aead.NonceSize())
+	if _, err := rand.Read(nonce); err != nil {
+		return nil, err
+	}
+	box := aead.Seal(nonce, nonce, v, additional(s.current, row, field))
+	return json.Marshal(marker{s.current + ":" + base64.StdEncoding.EncodeToString(box)})
 }
 
 // Reveal returns e with its sealed fields opened.
@@ -118,21 +144,22 @@ func (k *Keyring) Reveal(row string, e shield.Endpoint) (shield.Endpoint, error)
 	if err != nil {
 		return nil, err
 	}
+	now := k.state.Load()
 	for name, v := range fields {
 		token, ok := isSealed(v)
 		if !ok {
 			continue
 		}
-		if fields[name], err = k.open(row, name, token); err != nil {
+		if fields[name], err = now.open(row, name, token); err != nil {
 			return nil, shield.Errorf(shield.Internal, "keyring", "the secret field %q of %s cannot be opened: %w", name, row, err)
 		}
 	}
 	return join(fields)
 }
 
-func (k *Keyring) open(row, field, token string) ([]byte, error) {
+func (s *state) open(row, field, token string) ([]byte, error) {
 	id, text, _ := strings.Cut(token, ":")
-	aead := k.keys[id]
+	aead := s.keys[id]
 	if aead == nil {
 		return nil, fmt.Errorf("the keyring has no key %q", id)
 	}
