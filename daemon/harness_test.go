@@ -17,6 +17,7 @@ import (
 
 	"github.com/shieldhq/shield"
 	"github.com/shieldhq/shield/daemon"
+	"github.com/shieldhq/shield/internal/nativeplugins"
 	"github.com/shieldhq/shield/plugin"
 	"github.com/shieldhq/shield/plugins-wasm/fs/fs"
 	"github.com/shieldhq/shield/server"
@@ -24,6 +25,7 @@ import (
 
 // TestMain lets the test binary be a daemon, so that tests can kill one.
 func TestMain(m *testing.M) {
+	nativeplugins.Main(os.Args)
 	if data := os.Getenv("SHIELD_TEST_DAEMON"); data != "" {
 		os.Exit(beDaemon(data))
 	}
