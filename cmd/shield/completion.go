@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -203,7 +204,7 @@ func flags(node *kong.Node) []candidate {
 var paths = map[string]string{
 	"target": "/v1/targets", "to": "/v1/targets", "confirm": "/v1/targets", "store": "/v1/stores", "schedule": "/v1/schedules",
 	"policy": "/v1/retention", "retention-policy": "/v1/retention", "preview": "/v1/retention", "job": "/v1/jobs",
-	"archive": "/v1/archives", "task": "/v1/tasks",
+	"archive": "/v1/archives", "task": "/v1/tasks", "user": "/v1/users", "who": "/v1/users", "token": "/v1/tokens",
 }
 
 // values returns what a flag, or an argument of the command called name, can
@@ -215,6 +216,9 @@ func (e *env) values(name string, v *kong.Value) []candidate {
 	if v.Flag != nil && strings.Contains(v.Flag.PlaceHolder, "|") && strings.ToLower(v.Flag.PlaceHolder) == v.Flag.PlaceHolder {
 		return plainly(strings.Split(v.Flag.PlaceHolder, "|"))
 	}
+	if name == "core" && e.cores != nil {
+		return plainly(slices.Sorted(maps.Keys(e.cores.Cores)))
+	}
 	if e.client == nil {
 		return nil
 	}
@@ -224,7 +228,7 @@ func (e *env) values(name string, v *kong.Value) []candidate {
 		return e.pluginNames(ctx)
 	}
 	path, known := paths[name]
-	if !known {
+	if !known || name == "token" && v.Flag != nil { // the flag wants a value, not a name
 		return nil
 	}
 	q := url.Values{}
