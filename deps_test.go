@@ -65,6 +65,8 @@ var allowed = map[string][]string{
 	"daemon":                                {"*"},
 	"internal/period":                       nil,
 	"server/apply":                          {"", "internal/period", "plugin", "scheduler/timespec", "server"},
+	"internal/pki":                          {""},
+	"internal/storewire":                    {"", "internal/able", "plugin"},
 	"internal/bundled":                      {},
 	"internal/faultproxy":                   {},
 	"internal/bundled/pack":                 {},

@@ -1,0 +1,217 @@
+package storewire_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/shieldhq/shield"
+	"github.com/shieldhq/shield/internal/storewire"
+	"github.com/shieldhq/shield/plugin"
+	"github.com/shieldhq/shield/plugin/plugintest"
+)
+
+var endpoint = shield.Endpoint(`{"name":"x"}`)
+
+// wired puts the wire between a store and its user.
+func wired(t *testing.T, o plugin.Opener, wrap func(http.Handler) http.Handler) *storewire.Opener {
+	t.Helper()
+	s, err := o.OpenStore(t.Context(), endpoint, func(string) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := o.Info(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var h http.Handler = &storewire.Handler{Store: s}
+	if wrap != nil {
+		h = wrap(h)
+	}
+	srv := httptest.NewServer(h)
+	t.Cleanup(srv.Close)
+	return &storewire.Opener{About: info, Client: srv.Client(), Base: srv.URL}
+}
+
+func open(t *testing.T, o plugin.Opener) plugin.Store {
+	t.Helper()
+	s, err := o.OpenStore(t.Context(), nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// TestConformance runs the suite of all stores on one behind the wire.
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	memory := plugintest.NewMemory()
+	plugintest.Run(t, &checked{wired(t, memory, nil), memory}, plugintest.Config{StoreEndpoint: endpoint})
+}
+
+// checked looks at endpoints, as the other side does when it opens the store.
+type checked struct {
+	*storewire.Opener
+	inner plugin.Opener
+}
+
+func (c *checked) OpenStore(ctx context.Context, e shield.Endpoint, log plugin.Log) (plugin.Store, error) {
+	if _, err := c.inner.OpenStore(ctx, e, log); err != nil {
+		return nil, err
+	}
+	return c.Opener.OpenStore(ctx, e, log)
+}
+
+func TestSourceFails(t *testing.T) {
+	t.Parallel()
+	memory := plugintest.NewMemory()
+	s := open(t, wired(t, memory, nil))
+	broken := shield.Errorf(shield.TargetFailed, "", "broke")
+	r := io.MultiReader(bytes.NewReader(make([]byte, 1<<20)), &failing{broken})
+	if _, err := s.Put(t.Context(), "k", r); !errors.Is(err, shield.TargetFailed) {
+		t.Errorf("%v, want the error of the stream", err)
+	}
+	if keys := memory.Keys("x"); len(keys) != 0 {
+		t.Errorf("the store has %q of a stream that failed", keys)
+	}
+}
+
+type failing struct{ err error }
+
+func (f *failing) Read([]byte) (int, error) { return 0, f.err }
+
+// TestRefusedEarly checks that the reason arrives of a store that fails when
+// most of a large blob is yet to be sent.
+func TestRefusedEarly(t *testing.T) {
+	t.Parallel()
+	faulty := plugintest.NewFaulty(plugintest.NewMemory())
+	faulty.Set(plugintest.PutFailsAfter, 1000)
+	s := open(t, wired(t, faulty, nil))
+	_, err := s.Put(t.Context(), "k", io.LimitReader(rand.Reader, 64<<20))
+	if !errors.Is(err, shield.StoreFailed) {
+		t.Errorf("%v, want what the store said", err)
+	}
+}
+
+func TestGetFails(t *testing.T) {
+	t.Parallel()
+	memory := plugintest.NewMemory()
+	memory.SetBlob("x", "k", make([]byte, 1<<20))
+	faulty := plugintest.NewFaulty(memory)
+	faulty.Set(plugintest.GetFailsAfter, 1000)
+	r, err := open(t, wired(t, faulty, nil)).Get(t.Context(), "k")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if n, err := io.Copy(io.Discard, r); !errors.Is(err, shield.StoreFailed) {
+		t.Errorf("%d bytes, then %v, want what the store said", n, err)
+	}
+}
+
+// TestChangedOnTheWay puts something between that changes one byte.
+func TestChangedOnTheWay(t *testing.T) {
+	t.Parallel()
+	memory := plugintest.NewMemory()
+	memory.SetBlob("x", "old", []byte("content"))
+	s := open(t, wired(t, memory, func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			req.Body = io.NopCloser(&changing{r: req.Body})
+			next.ServeHTTP(&changingWriter{w}, req)
+		})
+	}))
+	if _, err := s.Put(t.Context(), "new", strings.NewReader("content")); !errors.Is(err, shield.Corrupt) {
+		t.Errorf("put: %v, want Corrupt", err)
+	}
+	if _, there := memory.Blob("x", "new"); there {
+		t.Error("a blob that was changed on its way was stored")
+	}
+	r, err := s.Get(t.Context(), "old")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if _, err := io.ReadAll(r); !errors.Is(err, shield.Corrupt) {
+		t.Errorf("get: %v, want Corrupt", err)
+	}
+}
+
+type changing struct{ r io.Reader }
+
+func (c *changing) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	if n > 0 {
+		p[0] ^= 1
+	}
+	return n, err
+}
+
+type changingWriter struct{ http.ResponseWriter }
+
+func (c *changingWriter) Write(p []byte) (int, error) {
+	if bytes.HasPrefix(p, []byte("content")) {
+		p = append([]byte{p[0] ^ 1}, p[1:]...)
+	}
+	return c.ResponseWriter.Write(p)
+}
+
+// TestCut checks that a broken link is no end.
+func TestCut(t *testing.T) {
+	t.Parallel()
+	memory := plugintest.NewMemory()
+	memory.SetBlob("x", "old", make([]byte, 1<<20))
+	s := open(t, wired(t, memory, func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			if req.Method == http.MethodGet {
+				_, _ = w.Write([]byte("some"))
+				http.NewResponseController(w).Flush()
+			}
+			panic(http.ErrAbortHandler)
+		})
+	}))
+	if _, err := s.Put(t.Context(), "k", strings.NewReader("content")); !errors.Is(err, shield.Unavailable) {
+		t.Errorf("put: %v, want Unavailable", err)
+	}
+	r, err := s.Get(t.Context(), "old")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if b, err := io.ReadAll(r); !errors.Is(err, shield.Unavailable) {
+		t.Errorf("get: %d bytes, then %v, want Unavailable", len(b), err)
+	}
+}
+
+func TestCanceled(t *testing.T) {
+	t.Parallel()
+	s := open(t, wired(t, plugintest.NewMemory(), nil))
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(shield.Errorf(shield.TimedOut, "", "too late"))
+	if _, err := s.Put(ctx, "k", strings.NewReader("x")); !errors.Is(err, shield.TimedOut) {
+		t.Errorf("%v, want why it was canceled", err)
+	}
+}
+
+func TestFailure(t *testing.T) {
+	t.Parallel()
+	for _, err := range []error{
+		shield.FieldErrorf("endpoint.x", "is wrong"),
+		&shield.Error{Code: shield.StoreFailed, Message: "it said no", Err: shield.FieldErrorf("y", "bad")},
+		shield.Errorf(shield.Unavailable, "", "gone"),
+		errors.New("foreign"),
+	} {
+		got := storewire.FailureOf(err).Err()
+		if shield.CodeOf(got) != shield.CodeOf(err) || shield.MayPass(got) != shield.MayPass(err) || got.Error() != err.Error() {
+			t.Errorf("%v (%s, may pass %v) became %v (%s, %v)", err, shield.CodeOf(err), shield.MayPass(err), got, shield.CodeOf(got), shield.MayPass(got))
+		}
+	}
+	if storewire.FailureOf(nil).Err() != nil {
+		t.Error("no error became one")
+	}
+}
