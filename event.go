@@ -23,6 +23,11 @@ const (
 	EventDaemonStarted       EventKind = "daemon.started"
 	EventPluginChanged       EventKind = "plugin.changed" // installed, upgraded, granted, removed
 	EventPluginDenied        EventKind = "plugin.denied"  // a plugin tried what it was not granted
+	EventAgentEnrolled       EventKind = "agent.enrolled"
+	EventAgentDeleted        EventKind = "agent.deleted" // and its certificate refused from then on
+	EventAgentRefused        EventKind = "agent.refused" // a wrong or used token, or two agents of one name
+	EventAgentUnseen         EventKind = "agent.unseen"  // not connected for too long
+	EventAgentSeen           EventKind = "agent.seen"    // connected again after that
 )
 
 // An Event is something that happened, for people and programs that watch.

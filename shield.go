@@ -48,6 +48,8 @@ type Catalog interface {
 	TokenService
 	SessionService
 	AuditService
+	AgentService
+	AgentLedger
 	// Close releases the catalog. Calls in progress end with an error.
 	Close() error
 }

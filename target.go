@@ -50,6 +50,9 @@ type Store struct {
 	Plugin   string   `json:"plugin"`
 	Endpoint Endpoint `json:"endpoint"`
 	Limit    Limit    `json:"limit"`
+	// Agent reaches it; AgentDaemon: the daemon alone. Empty: the daemon, and
+	// the agent of a target if the plugin needs nothing but the network.
+	Agent string `json:"agent"`
 	// MaxTasks bounds how many tasks work with it at once; 0: no limit of its
 	// own.
 	MaxTasks int `json:"max_tasks"`
@@ -58,7 +61,7 @@ type Store struct {
 // Validate checks everything but the endpoint's fields, which the plugin
 // declares, and the time zone of the limit.
 func (s *Store) Validate() error {
-	return FirstError(s.validate(), validatePlugin(s.Plugin), s.Endpoint.Validate(), s.Limit.Validate(), validateMaxTasks(s.MaxTasks))
+	return FirstError(s.validate(), validatePlugin(s.Plugin), s.Endpoint.Validate(), s.Limit.Validate(), ValidateText("agent", s.Agent), validateMaxTasks(s.MaxTasks))
 }
 
 // MostTasks is the largest limit of tasks that a target or store can have.
@@ -77,18 +80,6 @@ func validatePlugin(name string) error {
 	}
 	return ValidateName("plugin", name)
 }
-
-// An Agent is a process beside the data that runs operations for the daemon.
-type Agent struct {
-	Meta
-	Address     string    `json:"address"`
-	Release     string    `json:"release"` // version of its program
-	LastSeenAt  time.Time `json:"last_seen_at"`
-	LastErrorAt time.Time `json:"last_error_at"`
-}
-
-// Validate checks the agent's name.
-func (a *Agent) Validate() error { return a.validate() }
 
 // A Module is one version of a sandboxed plugin that is installed.
 type Module struct {

@@ -137,6 +137,8 @@ type Task struct {
 	StoreEndpoint  Endpoint `json:"store_endpoint"`
 	StoreLimit     Limit    `json:"store_limit,omitzero"`
 	Agent          string   `json:"agent"`
+	// StoreAgent is the store's agent, looked up just before the task runs.
+	StoreAgent string `json:"-"`
 
 	// Key is the store key: wanted, for a backup; read, for a restore;
 	// removed, for a purge. ManifestKey is that of the commit record.

@@ -15,17 +15,18 @@ type storeRow struct {
 	Endpoint string                 `bun:"endpoint"`
 	Limit    document[shield.Limit] `bun:"rate_limit"`
 	MaxTasks int                    `bun:"max_tasks"`
+	Agent    string                 `bun:"agent"`
 }
 
 func storeToRow(s *shield.Store) *storeRow {
 	return &storeRow{
 		metaRow: metaToRow(s.Meta), Plugin: s.Plugin, Endpoint: string(s.Endpoint),
-		Limit: document[shield.Limit]{s.Limit}, MaxTasks: s.MaxTasks,
+		Limit: document[shield.Limit]{s.Limit}, MaxTasks: s.MaxTasks, Agent: s.Agent,
 	}
 }
 
 func (r *storeRow) noun() *shield.Store {
-	return &shield.Store{Meta: r.meta(), Plugin: r.Plugin, Endpoint: shield.Endpoint(r.Endpoint), Limit: r.Limit.V, MaxTasks: r.MaxTasks}
+	return &shield.Store{Meta: r.meta(), Plugin: r.Plugin, Endpoint: shield.Endpoint(r.Endpoint), Limit: r.Limit.V, MaxTasks: r.MaxTasks, Agent: r.Agent}
 }
 
 func stores() noun[shield.Store, storeRow] {

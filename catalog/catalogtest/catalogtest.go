@@ -40,6 +40,8 @@ func Run(t *testing.T, open func(t testing.TB) shield.Catalog) {
 		{"Figures", testFigures},
 		{"Users", testUsers},
 		{"Audit", testAudit},
+		{"Agents", testAgents},
+		{"AgentTokens", testAgentTokens},
 		{"Hostile", testHostile},
 		{"Context", testContext},
 		{"Concurrent", testConcurrent},
