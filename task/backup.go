@@ -44,7 +44,7 @@ func (c *call) backup(ctx context.Context) (shield.TaskResult, error) {
 			return shield.TaskResult{}, err
 		}
 	}
-	b.takenAt = time.Now().UTC().Truncate(time.Millisecond)
+	b.takenAt = b.runner.now().UTC().Truncate(time.Millisecond)
 	a, err := b.run(ctx)
 	result := shield.TaskResult{Archive: a, Progress: c.transfer.progress()}
 	if err != nil {
@@ -76,7 +76,7 @@ func (c *call) sealing(store *plugin.Info) (*archive.WriterOptions, error) {
 		return nil, shield.FieldErrorf("compression", "is raw, which cannot be encrypted")
 	}
 	opts := &archive.WriterOptions{Level: level, Workers: c.runner.opts.Workers}
-	if len(c.runner.opts.SigningKey) == 0 {
+	if len(c.runner.opts.SigningKey) == 0 && c.runner.opts.Seal == nil {
 		return nil, shield.Errorf(shield.Internal, "backup", "the runner has no key to sign manifests with")
 	}
 	if c.task.Unencrypted {
@@ -332,22 +332,31 @@ func (b *backup) archive(sum archive.Summary, ack plugin.Stored) *shield.Archive
 	}
 }
 
-// commit stores the manifest beside the blob and reads it back.
-func (b *backup) commit(ctx context.Context, a *shield.Archive) error {
+// manifest makes the commit record, signed and sealed.
+func (b *backup) manifest(ctx context.Context, a *shield.Archive) ([]byte, error) {
 	var recipients []age.Recipient
 	var names []string
 	if a.Encrypted {
 		recipients, names = b.opts.Recipients, b.runner.opts.RecipientNames
 	}
-	data, err := archive.SealManifest(&archive.Manifest{
+	m := &archive.Manifest{
 		Archive: a.UUID, Key: a.Key, TargetUUID: a.Target, TargetName: a.TargetName,
 		TargetPlugin: a.Plugin, PluginVersion: a.PluginVersion, PluginDigest: a.PluginDigest,
 		Versions: a.Versions, Counts: a.Counts,
 		StoreUUID: a.Store, StoreName: a.StoreName, JobUUID: b.task.Job, JobName: b.task.JobName,
-		TakenAt: a.TakenAt, FinishedAt: time.Now().UTC(), ExpiresAt: a.ExpiresAt,
+		TakenAt: a.TakenAt, FinishedAt: b.runner.now().UTC(), ExpiresAt: a.ExpiresAt,
 		RawSize: a.RawSize, RawDigest: a.RawDigest, SealedSize: a.StoredSize, SealedDigest: a.StoredDigest, Seal: a.Seal,
 		Frames: a.Frames, Level: b.opts.Level, Recipients: names,
-	}, b.runner.opts.SigningKey, recipients)
+	}
+	if b.runner.opts.Seal != nil {
+		return b.runner.opts.Seal(ctx, m)
+	}
+	return archive.SealManifest(m, b.runner.opts.SigningKey, recipients)
+}
+
+// commit stores the manifest beside the blob and reads it back.
+func (b *backup) commit(ctx context.Context, a *shield.Archive) error {
+	data, err := b.manifest(ctx, a)
 	if err != nil {
 		return b.blame(ctx, shield.Internal, err)
 	}

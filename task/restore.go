@@ -71,7 +71,7 @@ type reader interface {
 
 // unseal opens the archive stream and checks that it is the wanted one.
 func (c *call) unseal(ctx context.Context, t *transfer, blob io.Reader) (reader, error) {
-	opts := &archive.ReaderOptions{Identities: c.runner.opts.Identities, Workers: c.runner.opts.Workers, Want: expect(c.task)}
+	opts := &archive.ReaderOptions{Identities: c.runner.opts.Identities, FileKey: c.runner.opts.FileKey, Workers: c.runner.opts.Workers, Want: expect(c.task)}
 	raw := c.task.Expected != nil && c.task.Expected.Compression == string(archive.Raw)
 	r, err := guard(ctx, c.runner.opts.Grace, func() (reader, error) {
 		if raw {

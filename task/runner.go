@@ -17,6 +17,7 @@ import (
 	"filippo.io/age"
 
 	"github.com/shieldhq/shield"
+	"github.com/shieldhq/shield/archive"
 	"github.com/shieldhq/shield/plugin"
 )
 
@@ -35,8 +36,19 @@ type Options struct {
 	RecipientNames []string
 	// Identities open archives for restores.
 	Identities []age.Identity
-	// SigningKey signs manifests. Required for backups.
+	// SigningKey signs manifests. Required for backups, unless there is Seal.
 	SigningKey ed25519.PrivateKey
+	// Seal signs and seals manifests where the key is elsewhere.
+	Seal func(ctx context.Context, m *archive.Manifest) ([]byte, error)
+	// FileKey opens the one archive of a restore, in place of Identities.
+	FileKey []byte
+	// Stores opens stores; nil: the registry that opens targets.
+	Stores *plugin.Registry
+	// Limit bounds the bytes a second of all tasks of this runner together.
+	Limit shield.Limit
+	// Ahead is how far the clock of whoever wants the task is ahead of this
+	// host's.
+	Ahead time.Duration
 	// IdleTimeout ends a task that names no idle timeout and in which no byte
 	// has moved for so long.
 	IdleTimeout time.Duration
@@ -51,14 +63,14 @@ type Options struct {
 type Runner struct {
 	plugins   *plugin.Registry
 	opts      Options
-	throttles throttles
+	throttles *throttles
 }
 
 var _ shield.Runner = (*Runner)(nil)
 
 // NewRunner returns a Runner that opens plugins from a registry.
 func NewRunner(plugins *plugin.Registry, opts *Options) *Runner {
-	r := &Runner{plugins: plugins}
+	r := &Runner{plugins: plugins, throttles: &throttles{}}
 	if opts != nil {
 		r.opts = *opts
 	}
@@ -68,8 +80,22 @@ func NewRunner(plugins *plugin.Registry, opts *Options) *Runner {
 	if r.opts.Grace <= 0 {
 		r.opts.Grace = DefaultGrace
 	}
+	if r.opts.Stores == nil {
+		r.opts.Stores = plugins
+	}
 	return r
 }
+
+// With returns a Runner with other plugins and options that shares what bounds
+// the bytes a second with r.
+func (r *Runner) With(plugins *plugin.Registry, opts *Options) *Runner {
+	w := NewRunner(plugins, opts)
+	w.throttles = r.throttles
+	return w
+}
+
+// now is the time by the clock of whoever wants the task.
+func (r *Runner) now() time.Time { return time.Now().Add(r.opts.Ahead) }
 
 // Run runs t to its end and reports to m meanwhile; see shield.Runner.
 func (r *Runner) Run(ctx context.Context, t *shield.Task, m shield.Monitor) (shield.TaskResult, error) {
@@ -126,12 +152,12 @@ type call struct {
 	task     *shield.Task
 	diag     *diagnostics
 	transfer *transfer
-	left     func() // ends the use of the store's throttle
+	left     []func() // end the use of throttles
 }
 
 func (c *call) leave() {
-	if c.left != nil {
-		c.left()
+	for _, leave := range c.left {
+		leave()
 	}
 }
 
@@ -141,19 +167,29 @@ func (c *call) logf(format string, args ...any) {
 
 // openStore opens the store, bounded by its limit.
 func (c *call) openStore(ctx context.Context) (plugin.Store, plugin.Info, error) {
-	s, info, err := c.runner.plugins.OpenStore(ctx, c.task.StorePlugin, c.task.StoreEndpoint, c.diag.of(shield.SourceStore))
+	s, info, err := c.runner.opts.Stores.OpenStore(ctx, c.task.StorePlugin, c.task.StoreEndpoint, c.diag.of(shield.SourceStore))
 	if err != nil {
 		return nil, info, c.blame(ctx, shield.StoreFailed, err)
 	}
-	if reflect.ValueOf(c.task.StoreLimit).IsZero() {
-		return s, info, nil
+	if s, err = c.bounded(s, c.task.Store, &c.task.StoreLimit); err == nil {
+		s, err = c.bounded(s, ownThrottle, &c.runner.opts.Limit)
 	}
-	t, leave, err := c.runner.throttles.take(c.task.Store, &c.task.StoreLimit)
+	return s, info, err
+}
+
+// ownThrottle names the throttle of the limit that a runner has of its own.
+const ownThrottle = "own"
+
+func (c *call) bounded(s plugin.Store, name string, l *shield.Limit) (plugin.Store, error) {
+	if reflect.ValueOf(*l).IsZero() {
+		return s, nil
+	}
+	t, leave, err := c.runner.throttles.take(name, l)
 	if err != nil {
-		return nil, info, err
+		return nil, err
 	}
-	c.left = leave
-	return t.limited(s, c.transfer), info, nil
+	c.left = append(c.left, leave)
+	return t.limited(s, c.transfer), nil
 }
 
 func (c *call) openTarget(ctx context.Context) (plugin.Target, plugin.Info, error) {

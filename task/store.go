@@ -135,7 +135,7 @@ func (c *call) readsBack(ctx context.Context, s plugin.Store, key string, size i
 // checkStore runs the conformance suite on the store, below a prefix of its
 // own.
 func (c *call) checkStore(ctx context.Context) (shield.TaskResult, error) {
-	o, err := c.runner.plugins.Opener(c.task.StorePlugin)
+	o, err := c.runner.opts.Stores.Opener(c.task.StorePlugin)
 	if err != nil {
 		return shield.TaskResult{}, c.blame(ctx, shield.StoreFailed, err)
 	}
