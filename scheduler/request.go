@@ -244,7 +244,6 @@ func leftover(t *shield.Task, key string, at time.Time) *shield.Task {
 		UUID: uuid.NewString(), Owner: "system", Op: shield.OpPurge, Status: shield.TaskPending,
 		Priority: t.Priority, RequestedAt: at.UTC(), Job: t.Job, JobName: t.JobName,
 		Store: t.Store, StoreName: t.StoreName, StorePlugin: t.StorePlugin, StoreEndpoint: t.StoreEndpoint,
-		StoreLimit: t.StoreLimit,
-		Agent:      t.Agent, Key: key, ManifestKey: key + shield.ManifestSuffix,
+		StoreLimit: t.StoreLimit, Key: key, ManifestKey: key + shield.ManifestSuffix,
 	}
 }
