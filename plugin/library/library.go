@@ -98,6 +98,27 @@ func (l *Library) path(digest string) string {
 	return filepath.Join(l.dir, strings.TrimPrefix(digest, "sha256:")+".wasm")
 }
 
+// Load returns the module of a digest.
+func (l *Library) Load(digest string) ([]byte, error) { return l.load(digest) }
+
+// Versions returns the current module of a plugin and, behind it, the one of a
+// digest if that is another; none for what is no module.
+func (l *Library) Versions(ctx context.Context, name, digest string) ([]*shield.Module, error) {
+	if slices.Contains(l.own, name) {
+		return nil, nil
+	}
+	if err := l.installed(ctx, name); err != nil {
+		return nil, err
+	}
+	all, err := l.records.Modules(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(all, func(m *shield.Module) bool { // the current one comes first
+		return m.Name != name || !m.Current && m.Digest != digest
+	}), nil
+}
+
 // load reads a module and checks that it is what its name says.
 func (l *Library) load(digest string) ([]byte, error) {
 	module, err := os.ReadFile(l.path(digest))
