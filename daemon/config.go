@@ -77,6 +77,13 @@ type Config struct {
 	// Limit is how many tasks run at once; 0: scheduler.DefaultLimit.
 	// AgentLimit is how many of them one agent runs; 0: no limit of its own.
 	Limit, AgentLimit int
+	// AgentListen is the address that agents dial, by TLS; empty: none.
+	AgentListen string
+	// AgentLife is how long a certificate of an agent is valid, AgentPatience
+	// how long a running task waits for its agent to be connected again, and
+	// AgentUnseen after how long an event tells that an agent is not; 0: the
+	// defaults of package agent.
+	AgentLife, AgentPatience, AgentUnseen time.Duration
 	// Attempts is how often a scheduled backup is tried in all whose job does
 	// not say, while its failures may pass; 0: DefaultAttempts. Backoff is how
 	// long it waits after the first; 0: scheduler.DefaultBackoff.
@@ -134,6 +141,12 @@ func (c *Config) checkLimits() error {
 	if c.AgentLimit < 0 {
 		return shield.FieldErrorf("agent-limit", "is %d: it cannot be negative", c.AgentLimit)
 	}
+	if c.AgentLife != 0 && c.AgentLife < time.Minute {
+		return shield.FieldErrorf("agent-life", "is %s: at least 1m is wanted", c.AgentLife)
+	}
+	if c.AgentPatience < 0 || c.AgentUnseen < 0 {
+		return shield.FieldErrorf("agent-patience", "is %s and agent-unseen %s: neither can be negative", c.AgentPatience, c.AgentUnseen)
+	}
 	if c.Attempts < 0 || c.Attempts > shield.MaxAttempts {
 		return shield.FieldErrorf("attempts", "is %d: 1 to %d are allowed, or 0 for %d", c.Attempts, shield.MaxAttempts, DefaultAttempts)
 	}
@@ -145,6 +158,11 @@ func (c *Config) checkLimits() error {
 }
 
 func (c *Config) checkListen() error {
+	if c.AgentListen != "" {
+		if _, _, err := net.SplitHostPort(c.AgentListen); err != nil {
+			return shield.FieldErrorf("agent-listen", "%q is not an address: HOST:PORT like :7644 is wanted", c.AgentListen)
+		}
+	}
 	host, _, err := net.SplitHostPort(c.Listen)
 	if err != nil {
 		return shield.FieldErrorf("listen", "%q is not an address: HOST:PORT like %s is wanted", c.Listen, DefaultListen)

@@ -18,8 +18,10 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/shieldhq/shield"
+	"github.com/shieldhq/shield/agent"
 	"github.com/shieldhq/shield/catalog"
 	"github.com/shieldhq/shield/internal/bundled"
+	"github.com/shieldhq/shield/internal/pki"
 	"github.com/shieldhq/shield/plugin"
 	"github.com/shieldhq/shield/plugin/exec"
 	"github.com/shieldhq/shield/plugin/library"
@@ -45,6 +47,11 @@ type Daemon struct {
 	listener  net.Listener
 	http      *http.Server
 	tls       *certificate // nil: the API speaks plain HTTP
+
+	authority     *pki.Authority
+	agents        *agent.Dispatcher
+	agentListener net.Listener // nil if agents do not dial
+	agentHTTP     *http.Server
 
 	denials  sync.WaitGroup // events that are being recorded
 	sweeping sync.WaitGroup
@@ -95,7 +102,13 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 	if err := d.sealAll(ctx, time.Now().Add(time.Hour)); err != nil {
 		c.Log.Error("secrets are not sealed with the new key yet: the old keys stay", "err", err)
 	}
+	if err := d.openAuthority(ctx); err != nil {
+		return err
+	}
 	d.assemble()
+	if err := d.listenForAgents(ctx); err != nil {
+		return err
+	}
 	d.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", c.Listen)
 	return err
 }
@@ -213,11 +226,13 @@ func (d *Daemon) installedAs(ctx context.Context, e wasmhost.Event) string {
 // assemble makes runner, scheduler and server.
 func (d *Daemon) assemble() {
 	c, k := &d.config, d.keys
-	runner := task.NewRunner(d.plugins, &task.Options{
+	opts := task.Options{
 		Recipients: k.recipients, RecipientNames: k.names, Identities: k.identities, SigningKey: k.signing,
 		IdleTimeout: c.IdleTimeout, Grace: c.Grace,
-	})
-	d.scheduler = scheduler.New(d.catalog, runner, &scheduler.Options{
+	}
+	runner := task.NewRunner(d.plugins, &opts)
+	d.agents = d.dispatcher(runner, opts)
+	d.scheduler = scheduler.New(d.catalog, d.agents, &scheduler.Options{
 		Owner: "daemon-" + uuid.NewString(), Exclusive: true, Timeout: c.Timeout,
 		Limit: c.Limit, AgentLimit: c.AgentLimit, Attempts: c.Attempts, Backoff: c.Backoff,
 		EveryMinute: c.Dev, Reveal: d.reveal, Content: runner, Log: c.Log,
@@ -225,7 +240,7 @@ func (d *Daemon) assemble() {
 	d.server = server.New(d.catalog, d.scheduler, d.plugins, k.ring, server.Options{
 		Token: k.token, Release: c.Release, Mode: c.mode(), Timezone: c.Timezone,
 		CheckSchedule: checkSchedule, CheckLimit: task.CheckLimit, Changed: d.scheduler.Changed,
-		Library: d.library, Log: c.Log,
+		Library: d.library, Agents: d, Log: c.Log,
 	})
 	d.http = &http.Server{
 		Handler: d.server, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute,
@@ -300,9 +315,13 @@ func registerDir(r *plugin.Registry, dir string, grace time.Duration) error {
 	return nil
 }
 
-// reveal opens the sealed secrets of a task's endpoints.
+// reveal opens the sealed secrets of a task's endpoints, and finds out where
+// its store is.
 func (d *Daemon) reveal(t *shield.Task) error {
-	var err error
+	err := d.placeStore(context.Background(), t)
+	if err != nil {
+		return err
+	}
 	if t.Target != "" {
 		if t.TargetEndpoint, err = d.keys.ring.Reveal(t.Target, t.TargetEndpoint); err != nil {
 			return err
@@ -367,7 +386,12 @@ func (d *Daemon) Run(ctx context.Context, grace time.Duration) error {
 	sweeping, stopSweeping := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopSweeping()
 	d.sweeping.Go(func() { d.sweep(sweeping) })
-	served := make(chan error, 1)
+	d.agents.Start()
+	served := make(chan error, 2)
+	if d.agentListener != nil {
+		d.config.Log.Info("agents can connect", "address", d.AgentAddr())
+		go func() { served <- d.agentHTTP.ServeTLS(d.agentListener, "", "") }()
+	}
 	if d.tls != nil {
 		d.sweeping.Go(func() { d.tls.watch(sweeping) })
 	}
@@ -430,6 +454,15 @@ func (d *Daemon) release() error {
 		now, cancel := context.WithCancel(context.Background())
 		cancel()
 		errs = append(errs, d.scheduler.Stop(now))
+	}
+	if d.agents != nil {
+		d.agents.Close()
+	}
+	if d.agentHTTP != nil {
+		errs = append(errs, d.agentHTTP.Close())
+	}
+	if d.agentListener != nil {
+		errs = append(errs, ignoreClosed(d.agentListener.Close()))
 	}
 	if d.http != nil {
 		errs = append(errs, d.http.Close())

@@ -66,6 +66,8 @@ type Options struct {
 	// Library keeps the modules of sandboxed plugins; nil leaves its routes
 	// out.
 	Library Library
+	// Agents is what knows of agents; nil leaves their routes out.
+	Agents Agents
 	// Log receives failures that clients are not told the cause of.
 	Log *slog.Logger
 }
@@ -190,6 +192,7 @@ func (s *Server) routes() {
 	s.mountRestores()
 	s.mountPlugins()
 	s.mountModules()
+	s.mountAgents()
 	s.mountDaemon()
 	s.mountSession()
 	s.users().mount()

@@ -1,5 +1,6 @@
-// Command shield-agent runs beside the data. It shows which plugins this
-// host offers and checks what they can reach from here.
+// Command shield-agent runs beside the data: it joins a daemon and runs its
+// tasks. It also shows which plugins this host offers and checks what they can
+// reach from here.
 package main
 
 import (
@@ -20,17 +21,24 @@ import (
 	"github.com/shieldhq/shield/internal/nativeplugins"
 	"github.com/shieldhq/shield/internal/version"
 	"github.com/shieldhq/shield/plugin"
+	"github.com/shieldhq/shield/wasmhost"
 )
 
 type cli struct {
 	PluginDir []string         `help:"Folder with executable plugins. Can be repeated." env:"SHIELD_PLUGIN_DIR" placeholder:"DIR"`
 	Version   kong.VersionFlag `help:"Print the version and exit."`
 
+	Run     runCmd     `cmd:"" default:"withargs" help:"Join a daemon, once, and run its tasks. This is what shield-agent does without a command."`
 	Plugins pluginsCmd `cmd:"" help:"Print the plugins of this host as JSON."`
 	Check   checkCmd   `cmd:"" help:"Check an endpoint and whether it can be reached and used from this host."`
 }
 
 func main() {
+	// The sandbox runs this program again to compile plugins, and for those
+	// that are to have a process of their own.
+	if len(os.Args) > 1 && os.Args[1] == "plugin-run" {
+		os.Exit(wasmhost.RunIsolated(os.Args[2:], os.Stdin, os.Stdout, os.Stderr))
+	}
 	nativeplugins.Main(os.Args)
 	os.Exit(run(os.Args[1:]))
 }
@@ -40,7 +48,7 @@ func run(args []string) int {
 	parser, err := kong.New(&c,
 		kong.Name("shield-agent"),
 		kong.Description("Runs beside the data. Exit status: 0 done, 1 failed, 2 bad usage or input."),
-		kong.Vars{"version": version.String()},
+		kong.Vars{"version": version.String(), "state": defaultState()},
 	)
 	var parsed *kong.Context
 	if err == nil {
@@ -52,6 +60,7 @@ func run(args []string) int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // the second signal ends the process at once
 	r, err := registry(c.PluginDir)
 	if err == nil {
 		parsed.BindTo(ctx, (*context.Context)(nil))

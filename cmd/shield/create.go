@@ -18,6 +18,8 @@ type createCmd struct {
 	Job    createJob    `cmd:"" help:"Make a job."`
 	User   createUser   `cmd:"" help:"Make a user."`
 	Token  createToken  `cmd:"" help:"Make a token and print it. It is shown this once."`
+
+	AgentToken createAgentToken `cmd:"" help:"Make a token that one agent can join with."`
 }
 
 // naming is what every new thing has.
@@ -50,6 +52,7 @@ type createStore struct {
 	naming
 	Plugin   string `help:"Plugin that knows this kind of storage." required:""`
 	Endpoint string `help:"Its settings: JSON, @FILE, or - for standard input." required:"" placeholder:"JSON|@FILE|-"`
+	Agent    string `help:"Agent that reaches it, or \"daemon\"; none: the daemon, and the agent of a target if the plugin needs nothing but the network."`
 	Limit    string `help:"Bytes a second that may move each way, like 20MiB; or all of the limit as JSON, @FILE, or -." placeholder:"RATE|JSON|@FILE|-"`
 	MaxTasks int    `help:"How many tasks may work with it at once; 0: no limit of its own." placeholder:"N"`
 }
@@ -63,7 +66,7 @@ func (c *createStore) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	return create(e, e.client.Stores(), &shield.Store{Meta: c.meta(), Plugin: c.Plugin, Endpoint: ep, Limit: limit, MaxTasks: c.MaxTasks}, storeView)
+	return create(e, e.client.Stores(), &shield.Store{Meta: c.meta(), Plugin: c.Plugin, Endpoint: ep, Agent: c.Agent, Limit: limit, MaxTasks: c.MaxTasks}, storeView)
 }
 
 type createSchedule struct {

@@ -115,12 +115,13 @@ type editStore struct {
 	renaming
 	Plugin   *string `help:"Plugin that knows this kind of storage."`
 	Endpoint *string `help:"Its settings, whole: JSON, @FILE, or - for standard input. A secret given as ******** is kept." placeholder:"JSON|@FILE|-"`
+	Agent    *string `help:"Agent that reaches it, or \"daemon\"; empty: the daemon, and the agent of a target if the plugin needs nothing but the network."`
 	Limit    *string `help:"Bytes a second that may move each way, like 20MiB; none; or all of the limit as JSON, @FILE, or -." placeholder:"RATE|JSON|@FILE|-"`
 	MaxTasks *int    `help:"How many tasks may work with it at once; 0: no limit of its own." placeholder:"N"`
 }
 
 func (c *editStore) Run(e *env) error {
-	p := c.patch().set("plugin", c.Plugin).setNumber("max_tasks", c.MaxTasks)
+	p := c.patch().set("plugin", c.Plugin).set("agent", c.Agent).setNumber("max_tasks", c.MaxTasks)
 	if err := p.setEndpoint(e, c.Endpoint); err != nil {
 		return err
 	}
@@ -288,6 +289,7 @@ type deleteCmd struct {
 	Archive deleteArchive `cmd:"" help:"Remove an archive from its store."`
 	User    deleteUser    `cmd:"" help:"Delete a user with the user's tokens and sessions."`
 	Token   deleteToken   `cmd:"" help:"Revoke a token."`
+	Agent   deleteAgent   `cmd:"" help:"Forget an agent and revoke its certificate."`
 }
 
 type deleteTarget struct{ refArg }

@@ -27,6 +27,7 @@ type listCmd struct {
 	Plugins  listPlugins  `cmd:"" aliases:"plugin" help:"List plugins."`
 	Users    listUsers    `cmd:"" aliases:"user" help:"List users."`
 	Tokens   listTokens   `cmd:"" aliases:"token" help:"List tokens: one's own, or all for an admin."`
+	Agents   listAgents   `cmd:"" aliases:"agent" help:"List agents."`
 	Events   listEvents   `cmd:"" aliases:"event" help:"List what happened, the newest first: what plugins tried beyond their grants, too."`
 }
 
@@ -244,6 +245,7 @@ type showCmd struct {
 	Plugin  showPlugin  `cmd:"" help:"Show a plugin and the fields of its endpoints."`
 	User    showUser    `cmd:"" help:"Show a user."`
 	Token   showToken   `cmd:"" help:"Show a token, without its value."`
+	Agent   showAgent   `cmd:"" help:"Show an agent."`
 }
 
 func show[T any](e *env, n server.NounClient[T], ref string, v view[T]) error {

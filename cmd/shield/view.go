@@ -56,7 +56,7 @@ var storeView = view[shield.Store]{
 	row:  func(s *shield.Store) []string { return []string{s.Name, s.Plugin, s.Summary} },
 	uuid: metaUUID(func(s *shield.Store) *shield.Meta { return &s.Meta }),
 	more: func(s *shield.Store) [][2]string {
-		return [][2]string{{"endpoint", endpointText(s.Endpoint)}, {"limit", limitText(&s.Limit)}, {"max tasks", maxTasks(s.MaxTasks)}}
+		return [][2]string{{"endpoint", endpointText(s.Endpoint)}, {"agent", dash(s.Agent)}, {"limit", limitText(&s.Limit)}, {"max tasks", maxTasks(s.MaxTasks)}}
 	},
 }
 
