@@ -20,7 +20,7 @@ func TestRoles(t *testing.T) {
 	f := &fixture{t: t, log: &logBuffer{}}
 	var who shield.Role
 	f.serve(server.New(nilCatalog{}, nil, failing{}, nil, server.Options{
-		Library: noLibrary{},
+		Library: noLibrary{}, Agents: noAgents{},
 		Authenticate: func(*http.Request) (shield.Principal, error) {
 			if who == "" {
 				return shield.Principal{}, shield.Errorf(shield.Unauthorized, "", "nobody")

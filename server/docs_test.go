@@ -9,8 +9,11 @@ import (
 	"github.com/shieldhq/shield/server"
 )
 
-// noLibrary is there so that its routes are.
-type noLibrary struct{ server.Library }
+// noLibrary and noAgents are there so that their routes are.
+type (
+	noLibrary struct{ server.Library }
+	noAgents  struct{ server.Agents }
+)
 
 // TestDocs holds docs/api.md to the routes and codes that there are.
 func TestDocs(t *testing.T) {
@@ -20,7 +23,7 @@ func TestDocs(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := string(b)
-	s := server.New(nilCatalog{}, nil, failing{}, nil, server.Options{Token: token, Library: noLibrary{}})
+	s := server.New(nilCatalog{}, nil, failing{}, nil, server.Options{Token: token, Library: noLibrary{}, Agents: noAgents{}})
 	for _, route := range s.Routes() {
 		if !strings.Contains(text, "`"+route+"`") {
 			t.Errorf("docs/api.md lacks %s", route)

@@ -99,7 +99,7 @@ func (f *fixture) documented(req *http.Request, a answer) {
 // need.
 func TestDocument(t *testing.T) {
 	t.Parallel()
-	s := server.New(nilCatalog{}, nil, failing{}, nil, server.Options{Token: token, Library: noLibrary{}})
+	s := server.New(nilCatalog{}, nil, failing{}, nil, server.Options{Token: token, Library: noLibrary{}, Agents: noAgents{}})
 	ids := map[string]string{}
 	for _, r := range routesOf(s.OpenAPI()) {
 		if other := ids[r.OperationID]; r.OperationID == "" || other != "" {

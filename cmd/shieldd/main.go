@@ -126,10 +126,10 @@ func serve(ctx context.Context, f *flags) error {
 		fmt.Printf("admin token: %s\nIt is shown this once, and kept in %s.\n", d.Token().Reveal(), d.TokenPath())
 		fmt.Printf("To make the first user: shield --api %s --token-file %s create user NAME --role admin\n", d.URL(), d.TokenPath())
 	}
-	fmt.Printf("listening on %s\n", d.URL())
 	if d.AgentAddr() != "" {
 		fmt.Printf("agents dial %s\n", d.AgentAddr())
 	}
+	fmt.Printf("listening on %s\n", d.URL())
 	return d.Run(ctx, f.StopTimeout)
 }
 

@@ -85,6 +85,7 @@ var kinds = []*kind{
 		summary,
 		{name: "plugin", form: text, required: true, help: "The plugin that knows this kind of storage."},
 		{name: "endpoint", form: endpoint, required: true, help: "Its settings, which the plugin declares."},
+		{name: "agent", form: text, preset: "", help: "The agent that reaches it, or daemon; none: the daemon, and the agent of a target if the plugin needs nothing but the network."},
 		{name: "limit", form: limit, preset: object{}, help: "Bytes a second that may move: a rate like 20MiB for both directions, or up, down, timezone and windows."},
 		{name: "max_tasks", form: number, preset: 0, help: "How many tasks may work with it at once; 0: no limit of its own."},
 	}},
