@@ -181,3 +181,15 @@ func (d *Daemon) DeleteAgent(ctx context.Context, ref string) error {
 	}
 	return err
 }
+
+// absent tells since when an agent is away for too long.
+func (d *Daemon) absent(ctx context.Context, ref string) (string, error) {
+	a, err := d.catalog.Agent(ctx, ref)
+	if errors.Is(err, shield.NotFound) {
+		return "", nil // the task will say so
+	}
+	if err != nil || !a.Unseen || d.agents.Linked(a.UUID) {
+		return "", err
+	}
+	return fmt.Sprintf("agent %s, which reaches its target, is away since %s", a.Name, a.LastSeenAt.UTC().Format(time.RFC3339)), nil
+}

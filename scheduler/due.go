@@ -207,6 +207,14 @@ func (s *Scheduler) startOrSkip(ctx context.Context, t *start, sch *timespec.Sch
 		s.pass(t, shield.RunMissed, missed+", and its schedule does not catch up")
 		return nil
 	}
+	reason, err := s.absent(ctx, t.due.Target)
+	if err != nil {
+		return err
+	}
+	if reason != "" {
+		s.pass(t, shield.RunMissed, reason)
+		return nil
+	}
 	return s.startOverlapping(ctx, t)
 }
 

@@ -54,6 +54,9 @@ type Options struct {
 	Reveal func(t *shield.Task) error
 	// Content opens archives for Open; nil: none can be.
 	Content shield.Opener
+	// Absent returns since when the agent of a target is away for too long to
+	// start a run for it, in words; empty if it is not. Nil: none ever is.
+	Absent func(ctx context.Context, agent string) (string, error)
 	// Log receives what operators should know; nil discards it.
 	Log *slog.Logger
 }
