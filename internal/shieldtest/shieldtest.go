@@ -42,6 +42,24 @@ var programs = sync.OnceValues(func() (string, error) {
 	return dir, build(dir, nil, "", "./cmd/shieldd", "./cmd/shield")
 })
 
+// Agent builds shield-agent, too, and returns the folder of all programs.
+func Agent(t testing.TB) string {
+	t.Helper()
+	dir := Programs(t)
+	if err := agentProgram(); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+var agentProgram = sync.OnceValue(func() error {
+	dir, err := folder()
+	if err != nil {
+		return err
+	}
+	return build(dir, nil, "", "./cmd/shield-agent")
+})
+
 // folder is where everything is built. It outlives the test binary's tests;
 // Main removes it.
 var folder = sync.OnceValues(func() (string, error) { return os.MkdirTemp("", "shieldtest-") })

@@ -272,6 +272,19 @@ func TestStory(t *testing.T) {
 	}
 }
 
+// So does the one with an agent beside the server, which restores by placing
+// the file.
+func TestExampleOfAgent(t *testing.T) {
+	testserver.Tool(t, "redis-server")
+	testserver.Tool(t, "setsid")
+	cmd := exec.Command("../../../examples/agent/run.sh", shieldtest.Module(t, "redis"))
+	cmd.Env = append(os.Environ(), "PATH="+shieldtest.Agent(t)+":"+os.Getenv("PATH"), fmt.Sprintf("REDIS_PORT=%d", testserver.Port(t)))
+	out, err := cmd.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "Every key is back") {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
 // The script that operators can read works.
 func TestExample(t *testing.T) {
 	testserver.Tool(t, "redis-server")
