@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/shieldhq/shield"
 	"github.com/shieldhq/shield/internal/pki"
@@ -18,6 +19,12 @@ import (
 
 // manifestLimit is the size, in bytes, of the largest manifest.
 const manifestLimit = 1 << 20
+
+// What a request to join may have of size and of time.
+const (
+	joinLimit   = 64 << 10
+	joinTimeout = 30 * time.Second
+)
 
 // Handler is what agents may ask of the daemon. It is served with the
 // authority's DaemonServer configuration of TLS.
@@ -72,6 +79,9 @@ func (d *Dispatcher) enrolled(ctx context.Context, uuid string) (*shield.Agent, 
 }
 
 func (d *Dispatcher) serveJoin(w http.ResponseWriter, req *http.Request) {
+	// Whoever calls is yet to be known.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(joinTimeout))
+	req.Body = http.MaxBytesReader(w, req.Body, joinLimit)
 	var in joinRequest
 	err := decode(w, req, &in)
 	var answer *joinAnswer
