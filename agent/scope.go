@@ -13,13 +13,14 @@ import (
 )
 
 // scoped bounds what an agent may do with a store that it uses through the
-// daemon: a backup may write, look at and remove what is its own, a restore may
-// read its archive. Without that, one agent could remove the archives of all.
+// daemon: a backup may write, look at and remove what is its own, a restore and
+// its preflight may read their archive. Without that, one agent could remove the
+// archives of all.
 func scoped(s plugin.Store, t *shield.Task) plugin.Store {
 	a := able.StoreAbilitiesOf(s)
-	sc := &scope{Store: s, task: t}
+	sc := &scope{Store: s, task: t, read: []string{t.Key}}
 	if t.Op == shield.OpBackup {
-		sc.keys = []string{t.Key, t.Key + shield.ManifestSuffix}
+		sc.allow(t.Key)
 	}
 	bounded := able.StoreAbilities{}
 	if a.Lister != nil {
@@ -35,14 +36,24 @@ type scope struct {
 	plugin.Store
 	task *shield.Task
 
-	mu   sync.Mutex
-	keys []string // the backup's own, those included that the store chose
+	mu sync.Mutex
+	// read are the keys that may be read, and write those that may be written
+	// and removed, too: a backup's own, those included that the store chose.
+	read, write []string
 }
 
-func (s *scope) own(key string) bool {
+// allow lets a blob and its manifest be read and written.
+func (s *scope) allow(key string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.Contains(s.keys, key)
+	s.read = append(s.read, key, key+shield.ManifestSuffix)
+	s.write = append(s.write, key, key+shield.ManifestSuffix)
+}
+
+func (s *scope) may(keys *[]string, key string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Contains(*keys, key)
 }
 
 func (s *scope) forbidden(what, key string) error {
@@ -51,14 +62,12 @@ func (s *scope) forbidden(what, key string) error {
 
 // stored adds the key that a store chose for what is the backup's own.
 func (s *scope) stored(key string, put func() (plugin.Stored, error)) (plugin.Stored, error) {
-	if !s.own(key) {
+	if !s.may(&s.write, key) {
 		return plugin.Stored{}, s.forbidden("store", key)
 	}
 	ack, err := put()
 	if err == nil && ack.Key != "" {
-		s.mu.Lock()
-		s.keys = append(s.keys, ack.Key, ack.Key+shield.ManifestSuffix)
-		s.mu.Unlock()
+		s.allow(ack.Key)
 	}
 	return ack, err
 }
@@ -68,14 +77,14 @@ func (s *scope) Put(ctx context.Context, key string, r io.Reader) (plugin.Stored
 }
 
 func (s *scope) Get(ctx context.Context, key string) (io.ReadCloser, error) {
-	if !s.own(key) && (s.task.Op != shield.OpRestore || key != s.task.Key) {
+	if !s.may(&s.read, key) {
 		return nil, s.forbidden("read", key)
 	}
 	return s.Store.Get(ctx, key)
 }
 
 func (s *scope) Delete(ctx context.Context, key string) error {
-	if !s.own(key) {
+	if !s.may(&s.write, key) {
 		return s.forbidden("remove", key)
 	}
 	return s.Store.Delete(ctx, key)
@@ -87,11 +96,11 @@ type scopedLister struct {
 }
 
 func (l scopedLister) List(ctx context.Context, prefix string, yield func(plugin.Object) error) error {
-	if !l.s.own(prefix) {
+	if !l.s.may(&l.s.read, prefix) {
 		return l.s.forbidden("list", prefix)
 	}
 	return l.inner.List(ctx, prefix, func(o plugin.Object) error {
-		if !l.s.own(o.Key) {
+		if !l.s.may(&l.s.read, o.Key) {
 			return nil
 		}
 		return yield(o)

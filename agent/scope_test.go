@@ -16,7 +16,7 @@ import (
 // TestScope tries what an agent must not do to the archives of others.
 func TestScope(t *testing.T) {
 	t.Parallel()
-	for _, op := range []shield.Op{shield.OpBackup, shield.OpRestore} {
+	for _, op := range []shield.Op{shield.OpBackup, shield.OpRestore, shield.OpPreflight} {
 		memory := plugintest.NewMemory()
 		for _, key := range []string{"own", "own.manifest", "other", "own-not"} {
 			memory.SetBlob("x", key, []byte("content"))
@@ -49,7 +49,7 @@ func TestScope(t *testing.T) {
 				_, err := s.(plugin.Keeper).PutUntil(t.Context(), "own", strings.NewReader("x"), time.Now().AddDate(100, 0, 0))
 				return err
 			}},
-			{"list its own", backup, func() error {
+			{"list its own", true, func() error {
 				return s.(plugin.Lister).List(t.Context(), "own", func(o plugin.Object) error { seen = append(seen, o.Key); return nil })
 			}},
 			{"list all", false, func() error {

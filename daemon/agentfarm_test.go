@@ -191,7 +191,7 @@ func (s *site) records() []string {
 // the test unless it ends well.
 func (f *farm) restored(archive, target string) {
 	f.t.Helper()
-	t, err := f.api.Restore(f.t.Context(), archive, target)
+	t, err := f.api.Restore(f.t.Context(), archive, server.RestoreRequest{Target: target, Confirm: target})
 	f.check(err)
 	if t = f.wait(t); t.Status != shield.TaskDone {
 		f.t.Errorf("restore: %s, %s\n%s", t.Status, t.Error, t.Log)

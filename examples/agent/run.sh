@@ -68,7 +68,7 @@ echo '# Backup, disaster, restore'
 shield run job cache --wait
 archive=$(shield --json list archives | sed -n 's/.*"uuid": "\([^"]*\)".*/\1/p' | head -n 1)
 cli flushall
-shield restore archive "$archive" --wait
+shield restore archive "$archive" --confirm cache --wait
 
 test "$(cli debug digest)" = "$before"
 echo "# Every key is back: digest $before"
