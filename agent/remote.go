@@ -60,6 +60,9 @@ func (r *remote) run(ctx context.Context, o *Order) (shield.TaskResult, error) {
 	}
 	defer cancel()
 	if err := r.give(wait, o); err != nil {
+		if wait.Err() != nil && r.given {
+			return r.canceled(context.WithoutCancel(ctx), context.Cause(wait))
+		}
 		return r.lost(err)
 	}
 	r.logf("running on agent %s", r.agent.Name)
@@ -101,13 +104,13 @@ func (r *remote) give(ctx context.Context, o *Order) error {
 		}
 		o.Now = time.Now().UTC()
 		r.given = true
-		err = l.ask(ctx, http.MethodPost, "/v1/tasks", o, nil)
+		// It is not given up halfway: an order that arrives after its own
+		// cancellation would run.
+		err = l.ask(context.WithoutCancel(ctx), http.MethodPost, "/v1/tasks", o, nil)
 		var e *shield.Error
 		switch {
 		case err == nil:
 			return nil
-		case ctx.Err() != nil:
-			return context.Cause(ctx)
 		case errors.As(err, &e) && e.Field == busyField:
 			r.given = false
 			if !told {
@@ -117,11 +120,16 @@ func (r *remote) give(ctx context.Context, o *Order) error {
 			if !sleep(ctx, busyPause) {
 				return context.Cause(ctx)
 			}
-		case errors.Is(err, errBroken):
+		case errors.Is(err, shield.TimedOut): // it may have begun: it is asked when it is linked anew
 			_ = l.session.Close()
-		default:
+			return err
+		case !errors.Is(err, errBroken):
 			r.given = false
 			return err
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		default:
+			_ = l.session.Close()
 		}
 	}
 }
