@@ -2,6 +2,9 @@ module github.com/shieldhq/shield
 
 go 1.26.0
 
+// npm's folder, where `make ui` and the browser tests need it.
+ignore server/ui/node_modules
+
 require (
 	filippo.io/age v1.3.2
 	github.com/alecthomas/kong v1.17.0
