@@ -21,7 +21,7 @@ CALM = modernc.org/sqlite/lib modernc.org/memory github.com/tetratelabs/wazero/i
 	github.com/tetratelabs/wazero/internal/leb128 github.com/tetratelabs/wazero/internal/wasm/binary github.com/zeebo/blake3/...
 RACE_FLAGS = -race $(foreach p,$(CALM),-gcflags=$(p)=-race=false)
 
-.PHONY: all help shield plugin plugins test tests race simulation coverage report lint vuln generate quickstart bench fixme fixmes deps clean
+.PHONY: all help shield plugin plugins test tests race simulation coverage report lint vuln generate ui ui-shots quickstart bench fixme fixmes deps clean
 
 all: tests shield ## Run the tests and build every binary (default)
 
@@ -73,6 +73,12 @@ vuln: ## Look for known vulnerabilities (asks the Go vulnerability database)
 
 generate: ## Make generated files anew
 	$(GO) generate ./...
+
+ui: ## Build the web page into server/ui/dist, which is committed
+	cd server/ui && npm ci --no-audit --no-fund --ignore-scripts && npx --no-install vite build
+
+ui-shots: ## Write screenshots of every page of the web UI to server/ui/shots
+	$(GO) test -timeout 20m -count 1 ./server/ui -run '^TestShots$$' -shots $(CURDIR)/server/ui/shots
 
 quickstart: shield ## Back up a real tree, restore it, compare: make quickstart [ARGS=--exit]
 	$(GO) run ./examples/quickstart -bin $(BIN) $(ARGS)

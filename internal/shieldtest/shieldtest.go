@@ -183,6 +183,9 @@ func (s *System) Pid() int { return s.cmd.Process.Pid }
 // Data is the daemon's folder.
 func (s *System) Data() string { return s.data }
 
+// URL is where the daemon listens.
+func (s *System) URL() string { return s.url }
+
 // Log returns what the daemon wrote since it was started.
 func (s *System) Log() string {
 	text, _ := os.ReadFile(filepath.Join(s.Dir, "shieldd.out"))

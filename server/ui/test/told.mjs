@@ -1,0 +1,245 @@
+// What people do with the page. Each story fails by throwing.
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { api, enter, open, see, token, url } from './browser.mjs'
+import { pages } from './pages.mjs'
+
+const dir = process.env.SHIELD_TEST_DIR
+const must = (ok, text) => {
+  if (!ok) throw new Error(text)
+}
+const button = (page, name) => page.getByRole('button', { name, exact: true })
+const link = (page, name) => page.getByRole('link', { name, exact: true })
+const label = (page, name) => page.getByLabel(new RegExp(`^${name}( optional)?$`))
+const state = (page, word) => page.locator('.head .state', { hasText: word }).waitFor()
+
+// firstBackup: from the first visit to the first backup.
+export async function firstBackup() {
+  const page = await open()
+  await link(page, 'Add a store').click()
+  await label(page, 'Name').fill('nas')
+  await label(page, 'Plugin').selectOption('fs')
+  await page.getByLabel(/^Base directory|^Folder/).first().fill('not absolute')
+  page.mayFail = true // the browser tells of the answer 400
+  await button(page, 'Save and test').click()
+  await page.locator('.field .wrong', { hasText: 'absolute path' }).waitFor()
+  page.mayFail = false
+  must(await page.getByLabel(/^Base directory|^Folder/).first().evaluate((e) => e === document.activeElement), 'the field that is wrong has not the focus')
+  await page.getByLabel(/^Base directory|^Folder/).first().fill(`${dir}/store`)
+  await button(page, 'Save and test').click()
+  await page.getByText('The last test passed').waitFor()
+  await link(page, 'add a target').click()
+  await label(page, 'Name').fill('www')
+  await label(page, 'Plugin').selectOption('fs')
+  await page.getByLabel(/^Base directory|^Folder/).first().fill(`${dir}/data`)
+  await button(page, 'Save and test').click()
+  await page.getByText('The last test passed').waitFor()
+  await link(page, 'Overview').click()
+  await link(page, 'Say when').click()
+  await label(page, 'Name').fill('nightly')
+  await label(page, 'When').fill('daily 4:00')
+  must((await label(page, 'Time zone').inputValue()) === 'Europe/Rome', 'the zone of the viewer is not proposed')
+  await button(page, 'Save').click()
+  await page.getByRole('heading', { name: 'nightly' }).waitFor()
+  await link(page, 'Overview').click()
+  await link(page, 'Say for how long').click()
+  await label(page, 'Name').fill('month')
+  await label(page, 'Keep every archive for').fill('30 days or so')
+  await button(page, 'Save').click()
+  await page.locator('.field .wrong', { hasText: 'duration' }).waitFor()
+  await label(page, 'Keep every archive for').fill('30d')
+  await button(page, 'Save').click()
+  await page.getByText('is kept for 30 d').waitFor()
+  await link(page, 'Overview').click()
+  await link(page, 'Make the job').click()
+  await label(page, 'Name').fill('www-nightly')
+  await button(page, 'Save').click() // the only one of each is chosen
+  await page.getByRole('heading', { name: 'www-nightly' }).waitFor()
+  await button(page, 'Run now').first().click()
+  await state(page, 'Done')
+  await link(page, 'See the archive').click()
+  await state(page, 'Valid')
+  await link(page, 'Overview').click()
+  await page.getByText('The target is protected').waitFor()
+  await page.finish()
+}
+
+// restoreByClicking: back to the same target, with its name typed.
+export async function restoreByClicking() {
+  const page = await open()
+  await link(page, 'Restore').click()
+  await page.getByLabel('Data of').selectOption('www')
+  await page.getByRole('radio').first().check()
+  await button(page, 'Go on').click()
+  await page.getByRole('radio', { name: /^www, where/ }).check()
+  page.mayFail = true // a daemon without preflights refuses the look
+  await button(page, 'Go on').click()
+  const go = page.getByRole('button', { name: 'Restore to www' })
+  await go.waitFor()
+  await page.getByText('Looking at').waitFor({ state: 'detached' })
+  must(await go.isDisabled(), 'a restore is offered before the name is typed')
+  await page.getByLabel(/^Type/).fill('ww')
+  must(await go.isDisabled(), 'a restore is offered for a part of the name')
+  await page.getByLabel(/^Type/).fill('www')
+  await go.click()
+  await page.getByText('were restored to www').waitFor()
+  await page.finish()
+}
+
+// liveLog: the log comes while the task runs, also after the connection broke;
+// then the task is canceled.
+export async function liveLog() {
+  const page = await open()
+  await see(page, 'jobs/slow')
+  await button(page, 'Run now').first().click()
+  await state(page, 'Running')
+  const lines = page.locator('.log li', { hasText: 'still at it' })
+  await lines.first().waitFor()
+  page.mayFail = true
+  await page.context().setOffline(true)
+  await page.getByText('The connection is broken').waitFor()
+  const before = await lines.count()
+  await page.context().setOffline(false)
+  await page.getByText('The connection is broken').waitFor({ state: 'detached' })
+  await page.waitForFunction((n) => [...document.querySelectorAll('.log li')].filter((l) => l.textContent.includes('still at it')).length > n, before)
+  const numbers = (await lines.allTextContents()).map((l) => Number(/still at it (\d+)/.exec(l)[1]))
+  must(numbers.every((n, i) => n === i + 1), `lines are lost or come twice: ${numbers}`)
+  page.mayFail = false
+  await button(page, 'Cancel').click()
+  await button(page, 'Cancel the task').click()
+  await state(page, 'Canceled')
+  await page.finish()
+}
+
+// secrets: what is typed as a secret is in no page and in no answer.
+export async function secrets() {
+  const secret = 'correct-horse-battery-staple'
+  const page = await open()
+  await see(page, 'stores/+')
+  await label(page, 'Name').fill('vault')
+  await label(page, 'Plugin').selectOption('plugin-sh')
+  await label(page, 'Directory').fill(`${dir}/store`)
+  await label(page, 'password').fill(secret)
+  await button(page, 'Save and test').click()
+  await page.getByRole('heading', { name: 'vault' }).waitFor()
+  await page.getByText('stored, never shown').waitFor()
+  const shown = async (where) => must(!(await page.content()).includes(secret) && !(await page.evaluate((s) => [...document.querySelectorAll('input,textarea')].some((i) => i.value.includes(s)), secret)), `the secret is shown ${where}`)
+  await shown('after it was saved')
+  await link(page, 'Edit').click()
+  await page.getByText('A secret is stored').waitFor()
+  await shown('in the form')
+  await label(page, 'Summary').fill('changed')
+  await button(page, 'Save and test').click()
+  await page.getByText('changed', { exact: true }).waitFor()
+  for (const path of ['stores', 'tasks', 'events', 'stores/vault']) {
+    await see(page, path)
+    await shown(`in ${path}`)
+  }
+  const stored = await page.evaluate(() => JSON.stringify([localStorage, document.cookie]))
+  must(!stored.includes(secret) && !stored.includes(token), 'a secret is kept beyond the tab')
+  must(!page.bodies.some((b) => b.includes(secret)), 'an answer has the secret')
+  must(!page.bodies.some((b) => b.includes(token)), 'an answer has the token')
+  await page.finish()
+}
+
+// accessible: axe finds nothing serious on any page, light, dark and narrow;
+// and no page is wider than a phone.
+export async function accessible() {
+  const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+  const faults = []
+  for (const opts of [{}, { theme: 'dark' }, { width: 390, height: 844 }]) {
+    const page = await open({ ...opts, entered: false })
+    const look = async (name) => {
+      await page.evaluate(axe)
+      const found = await page.evaluate(() => globalThis.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }))
+      for (const v of found.violations) if (['serious', 'critical'].includes(v.impact)) faults.push(`${name} ${JSON.stringify(opts)}: ${v.id}: ${v.help}: ${v.nodes.slice(0, 3).map((n) => n.html.slice(0, 160)).join(' | ')}`)
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)
+      if (wide > 0) faults.push(`${name} ${JSON.stringify(opts)}: ${wide} pixels wider than the window`)
+    }
+    await page.goto(url)
+    await page.getByRole('heading', { name: 'Log in' }).waitFor()
+    await look('login')
+    await enter(page)
+    for (const [name, path, prepare] of await pages()) {
+      await see(page, path)
+      await prepare?.(page)
+      await look(name)
+    }
+    await page.finish()
+  }
+  must(!faults.length, faults.join('\n'))
+}
+
+// keyboard: to a page, and to its first action, without a mouse.
+export async function keyboard() {
+  const page = await open()
+  await see(page, '')
+  await page.keyboard.press('Tab')
+  must((await page.evaluate(() => document.activeElement.textContent)) === 'To the content', 'the first stop does not lead to the content')
+  await page.keyboard.press('Enter')
+  must((await page.evaluate(() => document.activeElement.tagName)) === 'MAIN', 'the content has not the focus')
+  await link(page, 'Jobs').focus()
+  await page.keyboard.press('Enter')
+  await page.getByRole('heading', { name: 'Jobs', level: 1 }).waitFor()
+  must((await page.evaluate(() => document.activeElement.tagName)) === 'MAIN', 'a new page has not the focus')
+  await link(page, 'www-nightly').focus()
+  await page.keyboard.press('Enter')
+  await page.getByRole('heading', { name: 'www-nightly' }).waitFor()
+  await page.getByRole('button', { name: 'Delete www-nightly' }).focus()
+  await page.keyboard.press('Enter')
+  await page.getByRole('dialog').waitFor()
+  await page.keyboard.press('Escape')
+  await page.getByRole('dialog').waitFor({ state: 'hidden' })
+  await page.finish()
+}
+
+// links: each address can be opened by itself; back and forward work; what is
+// not there says so.
+export async function links() {
+  const page = await open()
+  await see(page, 'tasks?status=done')
+  must((await page.getByLabel('State').inputValue()) === 'done', 'the address does not set the filter')
+  await page.locator('td a').first().click()
+  await page.getByRole('heading', { level: 1, name: / of / }).waitFor()
+  await page.goBack()
+  await page.getByRole('heading', { level: 1, name: 'Tasks' }).waitFor()
+  must(page.url().endsWith('tasks?status=done'), `back leads to ${page.url()}`)
+  await page.reload()
+  await page.getByRole('heading', { level: 1, name: 'Tasks' }).waitFor()
+  const time = page.locator('time').first()
+  await time.waitFor()
+  must(/UTC/.test(await time.getAttribute('title')), 'a time does not say what it is in UTC')
+  page.mayFail = true
+  await see(page, 'nowhere')
+  await page.getByText('There is no such page').waitFor()
+  await page.goto(`${url}jobs/nobody`)
+  await page.getByRole('alert').waitFor()
+  page.mayFail = false
+  await page.finish()
+}
+
+// mounted: the page under a prefix, and a session that ends.
+export async function mounted() {
+  const page = await open({ entered: false })
+  await enter(page, 'deep/er/jobs/www-nightly')
+  await page.getByRole('heading', { name: 'www-nightly' }).waitFor()
+  await link(page, 'Targets').click()
+  await page.getByRole('heading', { name: 'Targets' }).waitFor()
+  must(new URL(page.url()).pathname === '/deep/er/targets', `the address is ${page.url()}`)
+  await button(page, 'Log out').click()
+  await page.getByRole('heading', { name: 'Log in' }).waitFor()
+  page.mayFail = true
+  const other = button(page, 'With a token')
+  if (await other.isVisible()) await other.click()
+  await page.getByLabel('Token', { exact: true }).fill('wrong')
+  await button(page, 'Log in').click()
+  await page.getByText('not a token of this daemon').waitFor()
+  await page.finish()
+}
+
+// mode: that the schedules do not mean what they say is said on every page.
+export async function mode() {
+  const page = await open()
+  await page.getByText('Mode DEV: every schedule means every minute').waitFor()
+  await page.finish()
+}
