@@ -49,8 +49,12 @@ func install(t *testing.T) {
 // know of it.
 type visit struct {
 	*shieldtest.System
-	t *testing.T
+	t     *testing.T
+	flags []string
 }
+
+// again starts the daemon once more, on the same data.
+func (v *visit) again() { v.Restart(v.flags...) }
 
 func start(t *testing.T, flags ...string) *visit {
 	t.Helper()
@@ -65,7 +69,8 @@ func start(t *testing.T, flags ...string) *visit {
 			t.Fatal(err)
 		}
 	}
-	v := &visit{shieldtest.Start(t, append([]string{"--plugin-dir", plugins}, flags...)...), t}
+	flags = append([]string{"--plugin-dir", plugins}, flags...)
+	v := &visit{shieldtest.Start(t, flags...), t, flags}
 	for name, text := range map[string]string{"data/index.html": "<h1>shop</h1>", "data/orders/1.txt": "one", "data/orders/2.txt": "two"} {
 		path := filepath.Join(v.Dir, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -99,7 +104,7 @@ func (v *visit) node(api string, args ...string) {
 
 func (v *visit) story(t *testing.T, name string) {
 	t.Helper()
-	(&visit{v.System, t}).node(v.URL(), "test/stories.mjs", name)
+	(&visit{v.System, t, nil}).node(v.URL(), "test/stories.mjs", name)
 }
 
 // TestStories lets a browser do what people do, on one daemon.
@@ -136,7 +141,7 @@ func TestStories(t *testing.T) {
 		}
 		proxy := httptest.NewServer(http.StripPrefix("/deep/er", httputil.NewSingleHostReverseProxy(target)))
 		defer proxy.Close()
-		(&visit{v.System, t}).node(proxy.URL, "test/stories.mjs", "mounted")
+		(&visit{v.System, t, nil}).node(proxy.URL, "test/stories.mjs", "mounted")
 	})
 	t.Run("everybody can use every page", func(t *testing.T) { v.story(t, "accessible") })
 }

@@ -16,9 +16,7 @@ export async function open({ width = 1280, height = 860, theme = 'light', zone =
   page.faults = []
   page.bodies = []
   page.on('console', (m) => {
-    // What a daemon lacks is asked for once, and the browser tells of it.
-    const probe = /\/v1\/(session|agents|users|tokens|audit|schedules\/explain)(\?|$)|dry_run=true$/.test(m.location().url ?? '')
-    if (['error', 'warning'].includes(m.type()) && !probe && !page.mayFail) page.faults.push(`console: ${m.text()} (${m.location().url})`)
+    if (['error', 'warning'].includes(m.type()) && !page.mayFail) page.faults.push(`console: ${m.text()} (${m.location().url})`)
   })
   page.on('pageerror', (e) => page.faults.push(`error: ${e.stack ?? e.message}`))
   page.on('request', (r) => {

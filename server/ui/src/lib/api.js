@@ -86,13 +86,30 @@ export async function all(path, query = {}, signal, most = 2000) {
   return items
 }
 
+// operations returns what the daemon can do, from its description of itself:
+// the role that each operation wants by its name, and by its method and path;
+// and, behind a question mark, the parameters of a query.
+export async function operations() {
+  const doc = await get('openapi.json')
+  const ops = {}
+  for (const [path, methods] of Object.entries(doc.paths)) {
+    for (const [method, op] of Object.entries(methods)) {
+      if (!op.operationId) continue
+      const role = op['x-shield-role'] ?? ''
+      ops[op.operationId] = ops[`${method.toUpperCase()} ${path}`] = role
+      for (const p of op.parameters ?? []) if (p.in === 'query') ops[`${op.operationId}?${p.name}`] = role
+    }
+  }
+  return ops
+}
+
 // The session: with a name and a password, or with a token.
-export const whoami = () => get('session').catch((err) => (err.status === 404 ? null : Promise.reject(err)))
+export const whoami = () => get('session')
 export const login = (name, password) => post('session', { name, password })
 export const logout = () => remove('session')
 export const changePassword = (old, fresh) => post('session/password', { old, new: fresh })
 
-// checkToken returns the role of a token, or throws.
+// checkToken keeps a token that the daemon knows, or throws.
 export async function checkToken(t) {
   const before = token
   token = t
@@ -104,7 +121,3 @@ export async function checkToken(t) {
   }
   useToken(t)
 }
-
-// exists says whether the daemon has a route, and this user may use it.
-export const exists = (path, query) =>
-  get(path, query).then(() => true, (err) => ![403, 404, 405].includes(err.status) && err.status < 500 && err.status !== 0 && err.status !== 401)

@@ -35,7 +35,7 @@ export function fromInputs(fields, inputs, fresh) {
       if (!/^\d*$/.test(v.trim())) fail('must be a whole number')
       value = v.trim() === '' ? (f.name === 'priority' ? 50 : 0) : Number(v)
     } else if (f.type === 'lines') value = v.split('\n').map((l) => l.trim()).filter(Boolean)
-    else if (typeof v === 'string' && f.type !== 'text') value = v.trim()
+    else if (typeof v === 'string' && !['text', 'password'].includes(f.type)) value = v.trim()
     if (fresh && (value === '' || (f.type === 'span' && value === 0) || value === false)) continue
     const keys = f.name.split('.')
     const last = keys.pop()

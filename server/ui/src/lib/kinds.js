@@ -10,13 +10,13 @@ const choose = (kind) => ({ type: 'ref', kind, required: true })
 
 export const kinds = {
   targets: {
-    one: 'target', title: 'Targets', icon: 'target', role: 'target',
+    op: 'Target', one: 'target', title: 'Targets', icon: 'target', role: 'target',
     lead: 'The data systems that shield protects.',
     empty: 'A target is a data system that shield is to protect: a folder, a database, a message broker.',
     fields: [name, summary], more: [{ name: 'agent', title: 'Agent', help: 'The agent that reaches it. Empty: the daemon itself.' }, maxTasks],
   },
   stores: {
-    one: 'store', title: 'Stores', icon: 'store', role: 'store',
+    op: 'Store', one: 'store', title: 'Stores', icon: 'store', role: 'store',
     lead: 'Where archives are kept.',
     empty: 'A store is where archives go: a folder on another disk, a bucket, a server.',
     fields: [name, summary], more: [
@@ -24,7 +24,7 @@ export const kinds = {
       { name: 'limit.down', title: 'At most, out of the store', help: 'Bytes a second.', example: '100MiB' }, maxTasks],
   },
   schedules: {
-    one: 'schedule', title: 'Schedules', icon: 'clock',
+    op: 'Schedule', one: 'schedule', title: 'Schedules', icon: 'clock',
     lead: 'When jobs run.',
     empty: 'A schedule says when jobs run, in words: daily 4:00, weekdays 22:00, every 15 minutes.',
     fields: [name, { name: 'timespec', title: 'When', required: true, help: 'In words, as a cron line, or as systemd writes it.', example: 'daily 4:00, weekdays 22:00, last friday at 23:00',
@@ -34,7 +34,7 @@ export const kinds = {
       { name: 'catch_up', title: 'Missed runs', type: 'enum', options: [{ value: 'one', label: 'Make up for one' }, { value: 'none', label: 'Leave them out' }], none: 'Default (make up for one)' }],
   },
   retention: {
-    one: 'retention policy', title: 'Retention', icon: 'retention',
+    op: 'Policy', one: 'retention policy', title: 'Retention', icon: 'retention',
     lead: 'How long archives are kept, and what must survive that.',
     empty: 'A retention policy says how long archives are kept. The newest valid one of a target is never purged.',
     fields: [name, { name: 'expiry', title: 'Keep every archive for', type: 'span', required: true, example: '30d' }, summary],
@@ -46,7 +46,7 @@ export const kinds = {
     moreTitle: 'What is kept beyond that',
   },
   jobs: {
-    one: 'job', title: 'Jobs', icon: 'job',
+    op: 'Job', one: 'job', title: 'Jobs', icon: 'job',
     lead: 'A job backs up a target into a store, on a schedule, under a retention policy.',
     empty: 'A job joins a target, a store, a schedule and a retention policy: what, where to, when, and for how long.',
     fields: [name,
@@ -63,4 +63,19 @@ export const kinds = {
       { name: 'timeout', title: 'Time limit', type: 'span', example: '6h', half: true },
       { name: 'idle_timeout', title: 'Limit without progress', type: 'span', example: '30m', half: true }],
   },
+}
+
+const roleWords = {
+  viewer: 'viewer: sees everything but secrets', operator: 'operator: runs, restores, cancels, holds, deletes archives',
+  engineer: 'engineer: configures, too', admin: 'admin: users, plugins and the audit log, too',
+}
+export const roleOptions = Object.entries(roleWords).map(([value, label]) => ({ value, label }))
+
+kinds.users = {
+  op: 'User', one: 'user', title: 'Users', icon: 'user',
+  lead: 'Who may do what. The daemon’s own token stays, for when nobody can log in.',
+  empty: 'A user logs in with a name and a password, and may do what the role allows.',
+  fields: [{ ...name, help: 'To log in with.' }, { name: 'role', title: 'Role', type: 'enum', required: true, options: roleOptions },
+    { name: 'password', title: 'Password', type: 'password', required: true, help: '10 characters or more.' }, summary],
+  more: [{ name: 'disabled', title: 'Locked out', type: 'bool', help: 'Neither the password nor the tokens of the user work.' }],
 }

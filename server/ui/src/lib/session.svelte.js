@@ -1,42 +1,61 @@
 // Who looks at the page, what the daemon is, and what it can.
-import { exists, get, hasToken, onLost, useToken, whoami, logout } from './api.js'
+import { get, hasToken, onLost, operations, useToken, whoami, logout } from './api.js'
 
 export const session = $state({
   known: false, // whether it is known who looks
   user: null, // { name, role }
-  passwords: true, // whether the daemon knows users
   status: null,
-  has: {}, // parts of the API that not every daemon has
+  ops: {}, // see operations
+  trouble: null, // why the daemon cannot be asked
 })
 
-const rights = { viewer: 0, operator: 1, admin: 2, owner: 2 }
+const roles = ['viewer', 'operator', 'engineer', 'admin']
 
-// may says whether the role allows what at least so high a role may.
-export const may = (role = 'operator') => (rights[session.user?.role] ?? 2) >= rights[role]
+// has says whether the daemon has an operation, may whether the role of who
+// looks allows it.
+export const has = (op) => op in session.ops
+export const may = (op) => has(op) && roles.indexOf(session.user?.role) >= roles.indexOf(session.ops[op])
 
+// What a tab knows is kept for when it is loaded again. Whether there is a
+// session is kept, too, since its cookie cannot be seen.
+const kept = 'shield-operations'
+const entered = 'shield-session'
+
+async function learn(started) {
+  const old = JSON.parse(sessionStorage.getItem(kept) ?? 'null')
+  if (old && old.started === started) return (session.ops = old.ops)
+  session.ops = await operations()
+  if (started) sessionStorage.setItem(kept, JSON.stringify({ started, ops: session.ops }))
+}
+
+// begin finds out who looks.
 export async function begin() {
+  session.trouble = null
   try {
-    if (hasToken()) {
+    if (hasToken() || localStorage.getItem(entered)) {
       session.status = await get('status')
-      session.user = { name: 'admin', role: 'admin', token: true }
+      await learn(session.status.started_at)
+      session.user = has('getSession') ? await whoami() : { name: 'admin', role: 'admin' }
+      session.user.token = hasToken()
     } else {
-      const who = await whoami()
-      session.passwords = who !== null
-      session.user = who
+      await learn()
     }
   } catch (err) {
     session.user = null
-    if (hasToken() && err.status === 401) useToken('')
+    if (err.status === 401) {
+      useToken('')
+      localStorage.removeItem(entered)
+      return begin()
+    }
+    session.trouble = err
   }
   session.known = true
-  if (session.user) await entered()
 }
 
-export async function entered() {
-  await refresh()
-  for (const part of ['agents', 'users', 'tokens', 'audit']) {
-    session.has[part] = await exists(part, part === 'audit' ? { limit: 1 } : {})
-  }
+// enter is called after a login with a password.
+export async function enter() {
+  localStorage.setItem(entered, 'yes')
+  await begin()
 }
 
 export async function refresh() {
@@ -49,17 +68,18 @@ export async function refresh() {
 
 export async function leave() {
   try {
-    if (!session.user?.token) await logout()
+    if (!session.user?.token) await logout() // which would revoke a token
   } finally {
-    useToken('')
-    Object.assign(session, { user: null, status: null, has: {} })
+    forget()
   }
 }
 
-onLost(() => {
+function forget() {
   useToken('')
-  session.user = null
-})
+  localStorage.removeItem(entered)
+  Object.assign(session, { user: null, status: null })
+}
+onLost(() => session.user && forget())
 
 // The theme: that of the system, unless chosen.
 export const theme = $state({ chosen: localStorage.getItem('shield-theme') ?? '' })
