@@ -236,6 +236,79 @@ export async function mounted() {
   await page.finish()
 }
 
+// people: an admin makes a user, who logs in with a password, sees everything,
+// is offered nothing that the role does not allow, and is refused it all the
+// same.
+export async function people() {
+  const page = await open()
+  await link(page, 'Users').click()
+  await link(page, 'New user').click()
+  await label(page, 'Name').fill('eve')
+  await label(page, 'Role').selectOption('viewer')
+  await label(page, 'Password').fill('short')
+  page.mayFail = true
+  await button(page, 'Save').click()
+  await page.locator('.field .wrong').waitFor()
+  page.mayFail = false
+  await label(page, 'Password').fill('first of her passwords')
+  await button(page, 'Save').click()
+  await page.getByRole('heading', { name: 'eve' }).waitFor()
+  await link(page, 'Audit').click()
+  await page.getByText('createUser').first().waitFor()
+  await button(page, 'Log out').click()
+
+  const login = async (password) => {
+    await page.getByLabel('Name', { exact: true }).fill('eve')
+    await page.getByLabel('Password', { exact: true }).fill(password)
+    await button(page, 'Log in').click()
+  }
+  page.mayFail = true
+  await login('not her password')
+  await page.getByText('do not belong together').waitFor()
+  page.mayFail = false
+  await login('first of her passwords')
+  await page.getByRole('heading', { name: 'Overview' }).waitFor()
+  must(!(await page.evaluate(() => document.cookie)), 'a script can read the cookie of the session')
+  await page.reload()
+  await page.getByRole('heading', { name: 'Overview' }).waitFor()
+  for (const name of ['Users', 'Audit']) must(!(await link(page, name).isVisible()), `a viewer is offered ${name}`)
+  await link(page, 'Jobs').click()
+  await link(page, 'www-nightly').click()
+  await page.getByRole('heading', { name: 'www-nightly' }).waitFor()
+  await page.getByText('Newest archives').waitFor()
+  for (const name of ['Run now', 'Pause', 'Delete www-nightly']) must(!(await button(page, name).first().isVisible()), `a viewer is offered ${name}`)
+  must(!(await link(page, 'Edit').isVisible()), 'a viewer is offered Edit')
+  await see(page, 'jobs/+')
+  await page.getByText('Your role does not allow this').waitFor()
+  await see(page, 'restore')
+  await page.getByText('Your role does not restore').waitFor()
+  page.mayFail = true
+  const status = await page.evaluate(async () => (await fetch(new URL('v1/jobs/www-nightly/run', document.baseURI), { method: 'POST' })).status)
+  must(status === 403, `a viewer who runs a job is answered with ${status}`)
+  page.mayFail = false
+
+  await link(page, 'Tokens').click()
+  await label(page, 'Name').fill('grafana')
+  await button(page, 'Make it').click()
+  const value = await page.locator('.note code').textContent()
+  must((await fetch(`${url}v1/status`, { headers: { Authorization: `Bearer ${value}` } })).status === 200, 'the new token does not work')
+  await button(page, 'I have it').click()
+  await page.getByRole('button', { name: 'Revoke grafana' }).click()
+  await button(page, 'Revoke').click()
+  await page.getByText('No token yet').waitFor()
+  must((await fetch(`${url}v1/status`, { headers: { Authorization: `Bearer ${value}` } })).status === 401, 'a token works after it was revoked')
+
+  await link(page, 'Settings').click()
+  await label(page, 'Old password').fill('first of her passwords')
+  await label(page, 'New password').fill('second of her passwords')
+  await button(page, 'Change it').click()
+  await page.getByText('Your password is changed').waitFor()
+  await button(page, 'Log out').click()
+  await login('second of her passwords')
+  await page.getByRole('heading', { name: 'Overview' }).waitFor()
+  await page.finish()
+}
+
 // mode: that the schedules do not mean what they say is said on every page.
 export async function mode() {
   const page = await open()
