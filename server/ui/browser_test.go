@@ -134,6 +134,13 @@ func TestStories(t *testing.T) {
 	t.Run("a secret is not shown", func(t *testing.T) { v.story(t, "secrets") })
 	t.Run("the keyboard is enough", func(t *testing.T) { v.story(t, "keyboard") })
 	t.Run("every address can be opened", func(t *testing.T) { v.story(t, "links") })
+	t.Run("a plugin is installed", func(t *testing.T) {
+		build := exec.Command("clang", "--target=wasm32-wasi", "-O2", "-o", filepath.Join(v.Dir, "target.wasm"), "../../examples/target-c/target.c")
+		if out, err := build.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		v.story(t, "plugin")
+	})
 	t.Run("under a prefix", func(t *testing.T) {
 		target, err := url.Parse(v.URL())
 		if err != nil {

@@ -309,6 +309,27 @@ export async function people() {
   await page.finish()
 }
 
+// plugin: a module is installed once what it asks for was shown.
+export async function plugin() {
+  const page = await open()
+  await link(page, 'Plugins').click()
+  await button(page, 'Install a plugin').click()
+  const dialog = page.getByRole('dialog')
+  const file = dialog.getByLabel('Module')
+  await file.setInputFiles({ name: 'x.wasm', mimeType: 'application/wasm', buffer: Buffer.from('no module') })
+  page.mayFail = true
+  await button(page, 'See what it asks for').click()
+  await dialog.getByRole('alert').waitFor()
+  page.mayFail = false
+  await file.setInputFiles(`${dir}/target.wasm`)
+  await button(page, 'See what it asks for').click()
+  await dialog.getByText('It asks for this').waitFor()
+  must(!(await api('modules')).some((m) => m.name === 'commands'), 'it is installed before anybody agreed')
+  await button(page, 'I agree: install it').click()
+  await page.getByRole('row', { name: /^commands/ }).getByText('In the sandbox').waitFor()
+  await page.finish()
+}
+
 // mode: that the schedules do not mean what they say is said on every page.
 export async function mode() {
   const page = await open()

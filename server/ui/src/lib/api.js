@@ -41,9 +41,9 @@ export async function send(method, path, { query, body, signal, headers = {} } =
   const init = { method, signal, headers: { Accept: 'application/json', ...headers }, cache: 'no-store' }
   if (token) init.headers.Authorization = `Bearer ${token}`
   if (body !== undefined) {
-    const raw = body instanceof Blob
+    const raw = body instanceof Blob // a module
     init.body = raw ? body : JSON.stringify(body)
-    init.headers['Content-Type'] = raw ? 'application/octet-stream' : 'application/json'
+    init.headers['Content-Type'] = raw ? 'application/wasm' : 'application/json'
   }
   let res
   try {

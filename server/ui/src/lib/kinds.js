@@ -39,10 +39,10 @@ export const kinds = {
     empty: 'A retention policy says how long archives are kept. The newest valid one of a target is never purged.',
     fields: [name, { name: 'expiry', title: 'Keep every archive for', type: 'span', required: true, example: '30d' }, summary],
     more: [
-      { name: 'keep_last', title: 'Newest ones', type: 'integer', half: true }, { name: 'keep_hourly', title: 'One an hour, for', type: 'integer', half: true },
-      { name: 'keep_daily', title: 'One a day, for', type: 'integer', half: true }, { name: 'keep_weekly', title: 'One a week, for', type: 'integer', half: true },
-      { name: 'keep_monthly', title: 'One a month, for', type: 'integer', half: true }, { name: 'keep_yearly', title: 'One a year, for', type: 'integer', half: true },
-      { name: 'min_valid', title: 'Valid archives a target that are never purged', type: 'integer', default: '1' }, { ...zone, help: 'Of hours, days and so on. An IANA name; empty: UTC.' }],
+      { name: 'keep_last', title: 'Newest ones', type: 'integer', half: true }, { name: 'keep_hourly', title: 'Hourly ones', type: 'integer', half: true },
+      { name: 'keep_daily', title: 'Daily ones', type: 'integer', half: true }, { name: 'keep_weekly', title: 'Weekly ones', type: 'integer', half: true },
+      { name: 'keep_monthly', title: 'Monthly ones', type: 'integer', half: true }, { name: 'keep_yearly', title: 'Yearly ones', type: 'integer', half: true },
+      { name: 'min_valid', title: 'Newest valid ones of a target, never purged', type: 'integer', default: '1', help: 'A daily one is the newest of its day, and so on; the numbers say for how many days, weeks or months that have any.' }, { ...zone, help: 'Of hours, days and so on. An IANA name; empty: UTC.' }],
     moreTitle: 'What is kept beyond that',
   },
   jobs: {
