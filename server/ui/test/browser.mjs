@@ -48,7 +48,7 @@ export async function enter(page, path = '') {
 export async function see(page, path) {
   await page.goto(url + path)
   await page.locator('main h1').waitFor()
-  await page.waitForLoadState('networkidle').catch(() => {})
+  await page.locator('main :is(.panel, .note, .form)').first().waitFor()
 }
 
 export async function api(path, init = {}) {

@@ -13,6 +13,7 @@ for (const [look, opts] of [['light', {}], ['dark', { theme: 'dark' }], ['narrow
   for (const [name, path, prepare] of all) {
     if (only && !name.match(only)) continue
     await see(page, path)
+    await page.waitForLoadState('networkidle')
     await prepare?.(page)
     await page.screenshot({ path: `${dir}/${name}-${look}.png`, fullPage: true })
   }
