@@ -1,5 +1,5 @@
 // What users make: how it is called, and the fields of its form that do not
-// come from a plugin. Types beside those of plugins: integer, span (a duration
+// come from a plugin. A field with when is for daemons that have that operation. Types beside those of plugins: integer, span (a duration
 // in seconds, written like 36h) and lines (a list).
 const zones = Intl.supportedValuesOf?.('timeZone') ?? []
 const zone = { name: 'timezone', title: 'Time zone', placeholder: 'UTC', suggest: zones, help: 'An IANA name, like Europe/Rome. Empty means that of the daemon’s settings, or UTC.' }
@@ -13,7 +13,8 @@ export const kinds = {
     op: 'Target', one: 'target', title: 'Targets', icon: 'target', role: 'target',
     lead: 'The data systems that shield protects.',
     empty: 'A target is a data system that shield is to protect: a folder, a database, a message broker.',
-    fields: [name, summary], more: [{ name: 'agent', title: 'Agent', help: 'The agent that reaches it. Empty: the daemon itself.' }, maxTasks],
+    fields: [name, summary], more: [{ name: 'agent', title: 'Agent', help: 'The agent that reaches it. Empty: the daemon itself.' }, maxTasks,
+      { name: 'scratch', title: 'Made to be overwritten', type: 'bool', help: 'A restore into it needs no confirmation, and it needs no protection.', when: 'restoreArchive?dry_run' }],
   },
   stores: {
     op: 'Store', one: 'store', title: 'Stores', icon: 'store', role: 'store',
@@ -21,7 +22,7 @@ export const kinds = {
     empty: 'A store is where archives go: a folder on another disk, a bucket, a server.',
     fields: [name, summary], more: [
       { name: 'limit.up', title: 'At most, into the store', help: 'Bytes a second.', example: '20MiB' },
-      { name: 'limit.down', title: 'At most, out of the store', help: 'Bytes a second.', example: '100MiB' }, maxTasks],
+      { name: 'limit.down', title: 'At most, out of the store', help: 'Bytes a second.', example: '100MiB' }, maxTasks, { name: 'agent', title: 'Agent', help: 'The agent that reaches it. Empty: whoever needs it.', when: 'listAgents' }],
   },
   schedules: {
     op: 'Schedule', one: 'schedule', title: 'Schedules', icon: 'clock',

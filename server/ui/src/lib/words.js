@@ -1,5 +1,5 @@
 const ops = {
-  backup: 'Backup', restore: 'Restore', purge: 'Purge', 'test-store': 'Test of a store', 'check-store': 'Check of a store',
+  backup: 'Backup', restore: 'Restore', preflight: 'Look before a restore', purge: 'Purge', 'test-store': 'Test of a store', 'check-store': 'Check of a store',
   reconcile: 'Reconciliation', 'test-target': 'Test of a target', 'probe-target': 'Probe of a target', verify: 'Verification', drill: 'Drill',
 }
 export const opWord = (op) => ops[op] ?? op
