@@ -105,9 +105,7 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 	if err := d.openAuthority(ctx); err != nil {
 		return err
 	}
-	if err := d.assemble(); err != nil {
-		return err
-	}
+	d.assemble()
 	if err := d.listenForAgents(ctx); err != nil {
 		return err
 	}
@@ -226,7 +224,7 @@ func (d *Daemon) installedAs(ctx context.Context, e wasmhost.Event) string {
 }
 
 // assemble makes runner, scheduler and server.
-func (d *Daemon) assemble() error {
+func (d *Daemon) assemble() {
 	c, k := &d.config, d.keys
 	opts := task.Options{
 		Recipients: k.recipients, RecipientNames: k.names, Identities: k.identities, SigningKey: k.signing,
@@ -244,16 +242,11 @@ func (d *Daemon) assemble() error {
 		CheckSchedule: checkSchedule, CheckLimit: task.CheckLimit, Changed: d.scheduler.Changed,
 		Library: d.library, Agents: d, Log: c.Log,
 	})
-	handler, err := withUI(d.server)
-	if err != nil {
-		return err
-	}
 	d.http = &http.Server{
-		Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute,
+		Handler: withUI(d.server), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 		ErrorLog: slog.NewLogLogger(c.Log.Handler(), slog.LevelDebug), // what is wrong with the connections of others
 	}
-	return nil
 }
 
 // Registry returns the bundled plugins as they are compiled in, unless they

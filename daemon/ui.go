@@ -10,12 +10,8 @@ import (
 
 // withUI has the web page answer all that the API has no routes near: whatever
 // begins like one of its routes, as /v1 does, is the API's.
-func withUI(api *server.Server) (http.Handler, error) {
-	page, err := ui.Handler()
-	if err != nil {
-		return nil, err
-	}
-	taken := map[string]bool{}
+func withUI(api *server.Server) http.Handler {
+	page, taken := ui.Handler(), map[string]bool{}
 	for _, r := range api.Routes() {
 		_, path, _ := strings.Cut(r, " ")
 		taken[first(path)] = true
@@ -26,7 +22,7 @@ func withUI(api *server.Server) (http.Handler, error) {
 			return
 		}
 		page.ServeHTTP(w, req)
-	}), nil
+	})
 }
 
 // first returns the first segment of a path.

@@ -10,8 +10,6 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
-	"fmt"
-	"io/fs"
 	"net/http"
 	"path"
 	"strconv"
@@ -45,25 +43,15 @@ type asset struct {
 	kind         string
 }
 
-// assets are all files of dist by name, but the page itself, which is index.
-var assets = sync.OnceValues(func() (map[string]asset, error) {
+// assets are all files of dist by name.
+var assets = sync.OnceValue(func() map[string]asset {
 	all := map[string]asset{}
-	files, err := fs.ReadDir(dist, "dist")
-	if err != nil {
-		return nil, err
-	}
+	files, _ := dist.ReadDir("dist") // embedded, like the files in it
 	for _, f := range files {
-		body, err := dist.ReadFile("dist/" + f.Name())
-		if err != nil {
-			return nil, err
-		}
-		kind, ok := types[path.Ext(f.Name())]
-		if !ok {
-			return nil, fmt.Errorf("dist/%s has a type that is not known", f.Name())
-		}
-		all[f.Name()] = pack(body, kind)
+		body, _ := dist.ReadFile("dist/" + f.Name())
+		all[f.Name()] = pack(body, types[path.Ext(f.Name())])
 	}
-	return all, nil
+	return all
 })
 
 func pack(body []byte, kind string) asset {
@@ -79,22 +67,15 @@ func pack(body []byte, kind string) asset {
 // answered with the page, which knows its own addresses. The page finds
 // everything by the depth of the path that the handler sees: it can stand
 // behind http.StripPrefix, or a proxy that takes a prefix away.
-func Handler() (http.Handler, error) {
-	files, err := assets()
-	if err != nil {
-		return nil, err
-	}
-	index, ok := files["index.html"]
-	if !ok {
-		return nil, fmt.Errorf("the web page is not built: make ui builds it")
-	}
+func Handler() http.Handler {
+	files := assets()
 	// Files have the same names for ever. Asked for by their content, they can
 	// be kept for ever, too.
-	page := string(index.body)
+	page := string(files["index.html"].body)
 	for name, f := range files {
 		page = strings.ReplaceAll(page, `"./`+name+`"`, `"`+name+`?v=`+f.tag+`"`)
 	}
-	return handler{files: files, page: page}, nil
+	return handler{files: files, page: page}
 }
 
 type handler struct {

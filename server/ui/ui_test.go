@@ -22,15 +22,6 @@ import (
 // limit is the size, in bytes, of all that a browser loads, packed.
 const limit = 150 << 10
 
-func handler(t *testing.T) http.Handler {
-	t.Helper()
-	h, err := ui.Handler()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return h
-}
-
 // ask returns the answer to a GET with headers, given as name and value.
 func ask(t *testing.T, h http.Handler, path string, headers ...string) *http.Response {
 	t.Helper()
@@ -65,7 +56,7 @@ func TestHandler(t *testing.T) {
 		{"/icon.svg", "image/svg+xml", ""},
 	} {
 		t.Run(test.path, func(t *testing.T) {
-			res := ask(t, handler(t), test.path)
+			res := ask(t, ui.Handler(), test.path)
 			if kind := res.Header.Get("Content-Type"); res.StatusCode != http.StatusOK || kind != test.kind {
 				t.Errorf("%d, %s", res.StatusCode, kind)
 			}
@@ -91,19 +82,19 @@ func TestHandler(t *testing.T) {
 
 func TestOnlyReads(t *testing.T) {
 	w := httptest.NewRecorder()
-	handler(t).ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/jobs", nil))
+	ui.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/jobs", nil))
 	if w.Code != http.StatusMethodNotAllowed || w.Header().Get("Allow") != "GET, HEAD" {
 		t.Errorf("%d %v", w.Code, w.Header())
 	}
 	w = httptest.NewRecorder()
-	handler(t).ServeHTTP(w, httptest.NewRequest(http.MethodHead, "/app.js", nil))
+	ui.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodHead, "/app.js", nil))
 	if w.Code != http.StatusOK || w.Body.Len() != 0 {
 		t.Errorf("%d, %d bytes", w.Code, w.Body.Len())
 	}
 }
 
 func TestPrefix(t *testing.T) {
-	h := http.StripPrefix("/a/b", handler(t))
+	h := http.StripPrefix("/a/b", ui.Handler())
 	res := ask(t, h, "/a/b/")
 	if text := body(t, res); !strings.Contains(text, `<base href="./">`) {
 		t.Errorf("the base of the prefix is wrong: %s", text)
@@ -115,7 +106,7 @@ func TestPrefix(t *testing.T) {
 }
 
 func TestCaching(t *testing.T) {
-	h := handler(t)
+	h := ui.Handler()
 	page := body(t, ask(t, h, "/"))
 	found := regexp.MustCompile(`app\.(js|css)\?v=[0-9a-f]+`).FindAllString(page, -1)
 	if len(found) != 2 {
@@ -141,7 +132,7 @@ func TestCaching(t *testing.T) {
 }
 
 func TestPacked(t *testing.T) {
-	h := handler(t)
+	h := ui.Handler()
 	plain := body(t, ask(t, h, "/app.js"))
 	for accept, packed := range map[string]bool{"gzip": true, "br, gzip;q=0.5": true, "gzip;q=0": false, "gzip; q=0.000": false, "br": false, "": false} {
 		res := ask(t, h, "/app.js", "Accept-Encoding", accept)
@@ -181,6 +172,9 @@ func TestDist(t *testing.T) {
 			t.Fatal(err)
 		}
 		total += b.Len()
+		if kind := ask(t, ui.Handler(), "/"+name).Header.Get("Content-Type"); kind == "" {
+			t.Errorf("dist/%s has a type that the handler does not know", name)
+		}
 		for _, url := range regexp.MustCompile(`https?:\\?/\\?/[^\s"'`+"`"+`)]*`).FindAllString(string(text), -1) {
 			if !known.MatchString(url) {
 				t.Errorf("dist/%s names %s", name, url)
