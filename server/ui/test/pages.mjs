@@ -2,7 +2,7 @@
 import { api } from './browser.mjs'
 
 export async function pages() {
-  const [jobs, archives, tasks] = await Promise.all([api('jobs'), api('archives?status=valid'), api('tasks?limit=200')])
+  const [jobs, archives, tasks, doc] = await Promise.all([api('jobs'), api('archives?status=valid'), api('tasks?limit=200'), api('openapi.json')])
   const job = jobs.find((j) => j.name === 'shop-nightly') ?? jobs[0]
   const archive = archives.find((a) => a.target === job.target) ?? archives[0]
   const done = tasks.find((t) => t.op === 'backup' && t.status === 'done')
@@ -20,8 +20,11 @@ export async function pages() {
       await p.getByRole('button', { name: 'Save' }).click()
       await p.locator('.wrong').first().waitFor()
     }],
-    ['restore', 'restore'],
+    ['restore', 'restore'], ['new-target', 'targets/+', async (p) => { await p.getByLabel('Plugin').selectOption('fs'); await p.locator('summary').click() }],
+    ['install', 'plugins', (p) => p.getByRole('button', { name: 'Install a plugin' }).click()],
   ]
+  for (const part of ['agents', 'users', 'tokens', 'audit']) if (doc.paths[`/v1/${part}`]) list.push([part, part])
+  if (doc.paths['/v1/users']) list.push(['new-user', 'users/+'])
   if (archive) {
     list.push(['archive', `archives/${archive.uuid}`])
     list.push(['restore-what', `restore?target=${seg(archive.target)}&archive=${archive.uuid}`])

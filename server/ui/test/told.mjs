@@ -130,10 +130,16 @@ export async function secrets() {
   await label(page, 'Summary').fill('changed')
   await button(page, 'Save and test').click()
   await page.getByText('changed', { exact: true }).waitFor()
+  await page.getByText('stored, never shown').waitFor()
   for (const path of ['stores', 'tasks', 'events', 'stores/vault']) {
     await see(page, path)
     await shown(`in ${path}`)
   }
+  await see(page, 'stores/vault/edit')
+  await page.getByRole('button', { name: 'Remove it' }).click()
+  await button(page, 'Save and test').click()
+  await page.getByText('The last test passed').waitFor()
+  must(!(await page.getByText('stored, never shown').isVisible()), 'a secret that was removed is there')
   const stored = await page.evaluate(() => JSON.stringify([localStorage, document.cookie]))
   must(!stored.includes(secret) && !stored.includes(token), 'a secret is kept beyond the tab')
   must(!page.bodies.some((b) => b.includes(secret)), 'an answer has the secret')

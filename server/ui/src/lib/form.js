@@ -47,7 +47,7 @@ export function fromInputs(fields, inputs, fresh) {
 }
 
 // endpointOf returns the endpoint that inputs mean. What a plugin does not
-// declare is kept.
+// declare is kept, and so is a secret, unless it is null.
 export function endpointOf(fields, inputs, old = {}) {
   const out = { ...old }
   for (const f of fields) {
@@ -56,7 +56,7 @@ export function endpointOf(fields, inputs, old = {}) {
     if (f.type === 'bool') {
       if (v !== (f.default === 'true') || f.name in old) out[f.name] = v
     } else if ((v ?? '') !== '') out[f.name] = v
-    else if (old[f.name] === hidden) out[f.name] = hidden
+    else if (old[f.name] === hidden && v !== null) out[f.name] = hidden
   }
   return out
 }
