@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shieldhq/shield/internal/scaleseed"
 	"github.com/shieldhq/shield/internal/shieldtest"
 	"github.com/shieldhq/shield/internal/treecmp"
 )
@@ -97,9 +98,11 @@ func (v *visit) node(api string, args ...string) {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "node", args...)
 	cmd.Env = append(os.Environ(), "SHIELD_API="+api, "SHIELD_TOKEN="+string(token[:max(0, len(token)-1)]), "SHIELD_TEST_DIR="+v.Dir)
-	if out, err := cmd.CombinedOutput(); err != nil {
+	out, err := cmd.CombinedOutput()
+	if err != nil {
 		v.t.Errorf("%q: %v\n%s\nthe daemon says: %s", args, err, out, v.Log())
 	}
+	v.t.Logf("%s", out)
 }
 
 func (v *visit) story(t *testing.T, name string) {
@@ -151,6 +154,17 @@ func TestStories(t *testing.T) {
 		(&visit{v.System, t, nil}).node(proxy.URL, "test/stories.mjs", "mounted")
 	})
 	t.Run("everybody can use every page", func(t *testing.T) { v.story(t, "accessible") })
+}
+
+func TestManyJobsAndArchives(t *testing.T) {
+	v := start(t)
+	v.Kill()
+	size := scaleseed.Size{Jobs: 1000, Archives: 100_000, Schedules: 10, Policies: 3}
+	if err := scaleseed.Fill(t.Context(), filepath.Join(v.Data(), "catalog.db"), size, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	v.again()
+	v.story(t, "many")
 }
 
 func TestModeIsTold(t *testing.T) {

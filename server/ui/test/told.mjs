@@ -336,6 +336,25 @@ export async function plugin() {
   await page.finish()
 }
 
+// many: with a thousand jobs and a hundred thousand archives a page shows a part
+// of them, and the search finds the rest.
+export async function many() {
+  const page = await open()
+  for (const path of ['jobs', 'targets', 'archives', 'tasks', '']) {
+    const start = Date.now()
+    await page.goto(url + path)
+    await page.locator(path ? 'main :is(tbody tr, .empty)' : '.verdict').first().waitFor()
+    console.log(`${path || 'overview'}: ${Date.now() - start} ms`)
+    const rows = await page.locator('tbody tr').count()
+    must(rows <= 200, `${path} shows ${rows} rows at once`)
+  }
+  await see(page, 'jobs')
+  const last = (await api('jobs')).map((j) => j.name).sort().at(-1)
+  await page.getByLabel('Search').fill(last)
+  await link(page, last).waitFor()
+  await page.finish()
+}
+
 // mode: that the schedules do not mean what they say is said on every page.
 export async function mode() {
   const page = await open()

@@ -21,24 +21,21 @@ export const may = (op) => has(op) && roles.indexOf(session.user?.role) >= roles
 const kept = 'shield-operations'
 const entered = 'shield-session'
 
-async function learn(started) {
+async function learn() {
   const old = JSON.parse(sessionStorage.getItem(kept) ?? 'null')
-  if (old && old.started === started) return (session.ops = old.ops)
-  session.ops = await operations()
-  if (started) sessionStorage.setItem(kept, JSON.stringify({ started, ops: session.ops }))
+  session.ops = old ? old.ops : await operations()
+  if (old) session.status = old.status
 }
 
-// begin finds out who looks.
+// begin finds out who looks. Every daemon can be asked for its schedules.
 export async function begin() {
   session.trouble = null
   try {
+    await learn()
     if (hasToken() || localStorage.getItem(entered)) {
-      session.status = await get('status')
-      await learn(session.status.started_at)
-      session.user = has('getSession') ? await whoami() : { name: 'admin', role: 'admin' }
+      session.user = has('getSession') ? await whoami() : await get('schedules', { limit: 1 }).then(() => ({ name: 'admin', role: 'admin' }))
       session.user.token = hasToken()
-    } else {
-      await learn()
+      setTimeout(refresh, session.status ? 5000 : 0) // it is much work for the daemon
     }
   } catch (err) {
     session.user = null
@@ -58,9 +55,15 @@ export async function enter() {
   await begin()
 }
 
+// refresh reads the state of the daemon. One that was started anew may be
+// another release, which can do other things.
 export async function refresh() {
   try {
-    session.status = await get('status')
+    const status = await get('status')
+    if (session.status && session.status.started_at !== status.started_at) session.ops = await operations()
+    session.status = status
+    const { release, mode, started_at } = status
+    sessionStorage.setItem(kept, JSON.stringify({ ops: session.ops, status: { release, mode, started_at } }))
   } catch {
     // The page that is shown says so.
   }
