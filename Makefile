@@ -77,8 +77,8 @@ generate: ## Make generated files anew
 ui: ## Build the web page into server/ui/dist, which is committed
 	cd server/ui && npm ci --no-audit --no-fund --ignore-scripts && npx --no-install vite build
 
-ui-shots: ## Write screenshots of every page of the web UI to server/ui/shots
-	$(GO) test -timeout 20m -count 1 ./server/ui -run '^TestShots$$' -shots $(CURDIR)/server/ui/shots
+ui-shots: ## Write screenshots of the web UI to server/ui/shots: make ui-shots [ONLY='^job$$']
+	$(GO) test -timeout 20m -count 1 ./server/ui -run '^TestShots$$' -shots $(CURDIR)/server/ui/shots -only '$(ONLY)'
 
 quickstart: shield ## Back up a real tree, restore it, compare: make quickstart [ARGS=--exit]
 	$(GO) run ./examples/quickstart -bin $(BIN) $(ARGS)

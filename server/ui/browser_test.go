@@ -21,7 +21,10 @@ import (
 	"github.com/shieldhq/shield/internal/treecmp"
 )
 
-var shots = flag.String("shots", "", "folder for screenshots of every page; make ui-shots sets it")
+var (
+	shots = flag.String("shots", "", "folder for screenshots of every page; make ui-shots sets it")
+	only  = flag.String("only", "", "regular expression for the names of pages, if not all are wanted")
+)
 
 func TestMain(m *testing.M) { shieldtest.Main(m) }
 

@@ -35,7 +35,7 @@ func TestShots(t *testing.T) {
 		t.Fatal("the backup of what is not there did not fail")
 	}
 	v.Run("restore", "archive", v.Archives()[0].UUID, "--to", "shop-copy", "--wait")
-	v.node(v.URL(), "test/shots.mjs", *shots)
+	v.node(v.URL(), "test/shots.mjs", *shots, *only)
 }
 
 // company makes what a small company would have.
@@ -45,16 +45,22 @@ func company(v *visit) {
 			v.t.Fatal(err)
 		}
 	}
-	endpoint := func(name string) string { return fmt.Sprintf(`{"base_dir": %q}`, filepath.Join(v.Dir, name)) }
+	endpoint := func(name string) string {
+		if !filepath.IsAbs(name) {
+			name = filepath.Join(v.Dir, name)
+		}
+		return fmt.Sprintf(`{"base_dir": %q}`, name)
+	}
 	for name, about := range map[string]string{"nas": "Disks in the cellar", "offsite": "Another town"} {
 		v.Run("create", "store", "--name", name, "--plugin", "fs", "--endpoint", endpoint(name), "--summary", about)
 	}
 	for _, target := range []struct{ name, dir, about string }{
 		{"shop", "data", "Orders and customers"}, {"www", "data", "Public web site"}, {"mail", "data", "Mail of everybody"},
-		{"wiki", "gone", "What we know"}, {"shop-copy", "copy", "To try restores"},
+		{"wiki", "/srv/wiki-that-is-gone", "What we know"},
 	} {
 		v.Run("create", "target", "--name", target.name, "--plugin", "fs", "--endpoint", endpoint(target.dir), "--summary", target.about)
 	}
+	v.Run("create", "target", "--name", "shop-copy", "--plugin", "fs", "--endpoint", endpoint("copy"), "--summary", "To try restores", "--scratch")
 	v.Run("create", "schedule", "--name", "nightly", "--timespec", "daily 4:00", "--timezone", "Europe/Rome", "--summary", "When nobody works")
 	v.Run("create", "schedule", "--name", "hourly", "--timespec", "hourly at :15", "--timezone", "Europe/Rome")
 	v.Run("create", "retention", "policy", "--name", "a-year", "--expiry", "400d", "--keep-monthly", "24", "--summary", "As the law wants it")
