@@ -62,7 +62,6 @@ var allowed = map[string][]string{
 	"plugins-wasm/restic":                   {"plugin/pdk", "plugins-wasm/restic/restic"},
 	"plugins-wasm/restic/restic":            {"", "plugin", "plugins-wasm/internal/child"},
 	"server":                                {"", "internal/password", "plugin", "scheduler/retention", "scheduler/timespec"}, // what only computes
-	"server":                                {"", "plugin", "scheduler/retention", "scheduler/timespec"}, // what only computes
 	"server/ui":                             {},
 	"daemon":                                {"*"},
 	"internal/period":                       nil,
