@@ -41,6 +41,7 @@ type call struct {
 	req    bunrouter.Request
 	w      http.ResponseWriter
 	query  *query
+	named  string // by the path
 }
 
 // nothing is the answer of an operation that has nothing to tell.
@@ -91,8 +92,12 @@ func (s *Server) register(op *operation, a answer, h func(context.Context, *call
 	s.api.Adapter().Handle(doc, s.api.Middlewares().Handler(func(hc huma.Context) {
 		req, w := humabunrouter.Unwrap(hc)
 		c := &call{server: s, op: op, req: req, w: w}
+		c.named = c.segment()
+		err := c.readQuery(hc.Context())
+		if err == nil {
+			err = c.expand(hc.Context())
+		}
 		ctx, witnessed := s.witness(hc.Context(), c)
-		err := c.readQuery(ctx)
 		if err == nil {
 			err = h(ctx, c)
 		}
@@ -147,8 +152,28 @@ func matches(pattern, path string) bool {
 	return slices.EqualFunc(want, have, func(w, h string) bool { return w == h || strings.HasPrefix(w, ":") && h != "" })
 }
 
-// ref returns the name or UUID in the path.
-func (c *call) ref() string {
+// prefixed are the nouns of paths whose UUIDs can be given by their beginning,
+// as the catalog calls them.
+var prefixed = map[string]string{
+	"targets": "target", "stores": "store", "schedules": "schedule", "retention": "retention policy",
+	"jobs": "job", "archives": "archive", "tasks": "task",
+}
+
+// expand makes a UUID whole of which the path has the beginning.
+func (c *call) expand(ctx context.Context) (err error) {
+	noun, _, _ := strings.Cut(strings.TrimPrefix(c.op.path, "/v1/"), "/")
+	if kind := prefixed[noun]; kind != "" && c.named != "" {
+		c.named, err = c.server.catalog.Expand(ctx, kind, c.named)
+	}
+	return err
+}
+
+// ref returns the name or UUID in the path. The beginning of a UUID became the
+// whole.
+func (c *call) ref() string { return c.named }
+
+// segment returns what stands for the name in the path.
+func (c *call) segment() string {
 	text := c.req.Param("ref")
 	if c.req.URL.RawPath == "" {
 		return text
