@@ -75,7 +75,7 @@ generate: ## Make generated files anew
 	$(GO) generate ./...
 
 ui: ## Build the web page into server/ui/dist, which is committed
-	cd server/ui && npm ci --no-audit --no-fund --ignore-scripts && npx --no-install vite build
+	cd server/ui && npm ci --no-audit --no-fund --ignore-scripts && ./node node_modules/vite/bin/vite.js build
 
 ui-shots: ## Write screenshots of the web UI to server/ui/shots: make ui-shots [ONLY='^job$$']
 	$(GO) test -timeout 20m -count 1 ./server/ui -run '^TestShots$$' -shots $(CURDIR)/server/ui/shots -only '$(ONLY)'

@@ -100,7 +100,7 @@ func (v *visit) node(api string, args ...string) {
 	}
 	ctx, cancel := context.WithTimeout(v.t.Context(), 5*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "node", args...)
+	cmd := exec.CommandContext(ctx, "./node", args...)
 	cmd.Env = append(os.Environ(), "SHIELD_API="+api, "SHIELD_TOKEN="+string(token[:max(0, len(token)-1)]), "SHIELD_TEST_DIR="+v.Dir)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
