@@ -104,7 +104,9 @@ func (db *DB) ArchivesSQL(f shield.Filter) string {
 	return archivesQuery(db.reader, (*archiveRow)(nil), f).String()
 }
 
-func (db *DB) WaitingSQL() string { return waitingQuery(db.reader, time.Unix(1, 0)).String() }
+func (db *DB) WaitingSQL() string {
+	return waitingQuery(db.reader, time.Unix(1, 0), []string{"a", "b"}).String()
+}
 
 func (db *DB) ValidSQL() string { return validQuery(db.reader, []string{"x", "y"}).String() }
 

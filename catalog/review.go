@@ -20,6 +20,8 @@ const (
 	// settledAtOnce bounds a transaction, so that other writers wait for some
 	// hundredths of a second at the most.
 	settledAtOnce = 1000
+	// reviewPages is how often that is done before other work is.
+	reviewPages = 4
 )
 
 // A reviewed archive is what retention needs of one. It is found again by its
@@ -29,37 +31,71 @@ type reviewed struct {
 	id int64
 }
 
+// A reviewPage is some targets with all their archives, as they were read.
+type reviewPage struct {
+	targets []string
+	reviews []*shield.Review
+	all     []reviewed
+	more    bool // archives of other targets may wait
+	err     error
+}
+
 // ReviewArchives implements shield.ArchiveService. It reads, asks and writes
-// one after the other, so that nobody waits while decide thinks.
+// one after the other, so that nobody waits while decide thinks. While it
+// writes of some targets it reads of others.
 func (db *DB) ReviewArchives(ctx context.Context, now, next time.Time, decide func(*shield.Review) error) (more bool, err error) {
-	const op = "catalog.ReviewArchives"
-	var reviews []*shield.Review
-	var all []reviewed
-	err = db.read(ctx, op, func(ctx context.Context, q bun.IDB) (err error) {
-		reviews, all, more, err = readReviews(ctx, q, now)
-		return err
-	})
-	if err != nil {
-		return false, err
-	}
-	unwanted := map[string]bool{}
-	for _, r := range reviews {
-		if err := decide(r); err != nil {
+	page := db.readReviewPage(ctx, now, nil)
+	for n := range reviewPages {
+		if page.err != nil {
+			return false, page.err
+		}
+		ahead := make(chan *reviewPage, 1)
+		if last := n == reviewPages-1; page.more && !last {
+			go func() { ahead <- db.readReviewPage(ctx, now, page.targets) }()
+		} else {
+			ahead <- nil
+		}
+		err := db.settlePage(ctx, page, now, next, decide)
+		following := <-ahead
+		if err != nil {
 			return false, err
+		}
+		if following == nil {
+			break
+		}
+		page = following
+	}
+	return page.more, nil
+}
+
+// readReviewPage reads of the targets whose archives wait longest, but not of
+// some that are being settled.
+func (db *DB) readReviewPage(ctx context.Context, now time.Time, settling []string) *reviewPage {
+	page := &reviewPage{}
+	page.err = db.read(ctx, "catalog.ReviewArchives", func(ctx context.Context, q bun.IDB) error { return page.read(ctx, q, now, settling) })
+	return page
+}
+
+// settlePage asks about a page and writes what was decided.
+func (db *DB) settlePage(ctx context.Context, page *reviewPage, now, next time.Time, decide func(*shield.Review) error) error {
+	unwanted := map[string]bool{}
+	for _, r := range page.reviews {
+		if err := decide(r); err != nil {
+			return err
 		}
 		for uuid := range r.Unwanted {
 			unwanted[uuid] = r.Unwanted[uuid]
 		}
 	}
-	all = slices.DeleteFunc(all, func(a reviewed) bool { return !forReview(a.Archive, now) })
+	all := slices.DeleteFunc(page.all, func(a reviewed) bool { return !forReview(a.Archive, now) })
 	slices.SortFunc(all, func(a, b reviewed) int { return cmp.Compare(a.id, b.id) })
 	for some := range slices.Chunk(all, settledAtOnce) {
-		err := db.write(ctx, op, func(ctx context.Context, tx bun.Tx) error { return settleReviews(ctx, tx, some, unwanted, next) })
+		err := db.write(ctx, "catalog.ReviewArchives", func(ctx context.Context, tx bun.Tx) error { return settleReviews(ctx, tx, some, unwanted, next) })
 		if err != nil {
-			return false, err
+			return err
 		}
 	}
-	return more, nil
+	return nil
 }
 
 // forReview reports what the index archives_expiry says.
@@ -71,21 +107,24 @@ func forReview(a *shield.Archive, now time.Time) bool {
 	return a.Status == shield.ArchiveValid && !a.Held && !at.IsZero() && !at.After(now)
 }
 
-// readReviews returns the targets of the archives that wait longest, and all
-// their archives.
-func readReviews(ctx context.Context, q bun.IDB, now time.Time) (reviews []*shield.Review, all []reviewed, more bool, err error) {
+// read fills the page with the targets of the archives that wait longest, and
+// all their archives.
+func (page *reviewPage) read(ctx context.Context, q bun.IDB, now time.Time, settling []string) error {
 	var waiting []string
-	if err := waitingQuery(q, now).Scan(ctx, &waiting); err != nil || len(waiting) == 0 {
-		return nil, nil, false, err
+	if err := waitingQuery(q, now, settling).Scan(ctx, &waiting); err != nil || len(waiting) == 0 {
+		return err
 	}
-	more = len(waiting) == reviewAtOnce
+	more := len(waiting) == reviewAtOnce
 	slices.Sort(waiting)
 	waiting = slices.Compact(waiting)
+	var all []reviewed
 	for _, query := range []*bun.SelectQuery{validQuery(q, waiting), doubtfulQuery(q, waiting)} {
+		var err error
 		if all, err = readReviewed(ctx, query, all); err != nil {
-			return nil, nil, false, err
+			return err
 		}
 	}
+	var reviews []*shield.Review
 	byTarget, jobs := map[string]*shield.Review{}, map[string]bool{}
 	for _, a := range all {
 		r := byTarget[a.Target]
@@ -104,16 +143,21 @@ func readReviews(ctx context.Context, q bun.IDB, now time.Time) (reviews []*shie
 			}
 		}
 	}
-	return reviews, all, more, err
+	page.targets, page.reviews, page.all, page.more = waiting, reviews, all, more
+	return err
 }
 
 // waitingQuery names its index, since SQLite would rather sort all valid
 // archives.
-func waitingQuery(db bun.IDB, now time.Time) *bun.SelectQuery {
-	return db.NewSelect().TableExpr("archives AS n INDEXED BY archives_expiry").Column("n.target_uuid").
+func waitingQuery(db bun.IDB, now time.Time, settling []string) *bun.SelectQuery {
+	q := db.NewSelect().TableExpr("archives AS n INDEXED BY archives_expiry").Column("n.target_uuid").
 		Where("n.status = 'valid' AND n.held = 0").
 		Where("coalesce(n.review_at, n.expires_at) <= ?", floorMilli(now)).
 		OrderExpr("coalesce(n.review_at, n.expires_at), n.id").Limit(reviewAtOnce)
+	if len(settling) > 0 {
+		q.Where("n.target_uuid NOT IN (?)", bun.List(settling))
+	}
+	return q
 }
 
 func reviewedColumns(q *bun.SelectQuery, targets []string) *bun.SelectQuery {
