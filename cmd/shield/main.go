@@ -47,6 +47,9 @@ type cli struct {
 	Unpause     unpauseCmd     `cmd:"" help:"Start a job by its schedule again."`
 	Paused      pausedCmd      `cmd:"" help:"Say whether a job is paused."`
 	Restore     restoreCmd     `cmd:"" help:"Restore an archive."`
+	Download    downloadCmd    `cmd:"" help:"Write an archive to a file."`
+	Verify      verifyCmd      `cmd:"" help:"Read an archive in its store and compare it with the catalog."`
+	Tail        tailCmd        `cmd:"" help:"Print the log of a task, or what happens, as it comes."`
 	Cancel      cancelCmd      `cmd:"" help:"Cancel a task."`
 	Hold        holdCmd        `cmd:"" help:"Keep an archive from being purged."`
 	Acknowledge acknowledgeCmd `cmd:"" help:"Say that a suspicious archive is fine."`
