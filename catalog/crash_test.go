@@ -201,7 +201,7 @@ func TestDiskFull(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := db.Exec("PRAGMA max_page_count = 100"); err != nil {
+	if err := db.Exec("PRAGMA max_page_count = 200"); err != nil {
 		t.Fatal(err)
 	}
 	var full error
