@@ -171,3 +171,6 @@ func (db *DB) ChangedSchedulesSQL() string {
 func (db *DB) AuditSQL(f shield.AuditFilter) string {
 	return auditQuery(db.reader, (*auditRow)(nil), f).String()
 }
+
+// ReviewNewestSQL is the statement of a new archive about the one before it.
+var ReviewNewestSQL = strings.Replace(reviewNewest, "?", "'x'", 1)

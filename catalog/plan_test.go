@@ -31,6 +31,7 @@ func TestPlans(t *testing.T) {
 		{"archives to review", db.WaitingSQL(), "archives_expiry"},
 		{"archives to review, of their targets", db.ValidSQL(), "archives_valid"},
 		{"archives to review, suspicious ones", db.DoubtfulSQL(), "archives_suspicious"},
+		{"the newest archive of a target", catalog.ReviewNewestSQL, "archives_valid"},
 		{"archives that are kept", db.KeepSQL(), "INTEGER PRIMARY KEY"},
 		{"archives that are given up", db.GiveUpSQL(), "INTEGER PRIMARY KEY"},
 		{"archives that are given up, newer", db.GiveUpSQL(), "archives_valid"},

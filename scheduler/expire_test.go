@@ -112,3 +112,26 @@ func TestRestoredIsNotPurged(t *testing.T) {
 		}
 	})
 }
+
+// TestNewestIsReviewedWhenItIsNot: an archive that was kept because it was the
+// newest goes soon after there is a newer one, whenever retention looked at it.
+func TestNewestIsReviewedWhenItIsNot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, "yearly on january 1st at 4:00")
+		policy := must[*shield.Policy](t)(w.catalog.Policy(t.Context(), "nightly"))
+		policy.Expiry = 1
+		if err := w.catalog.UpdatePolicy(t.Context(), policy); err != nil {
+			t.Fatal(err)
+		}
+		w.start(scheduler.Options{})
+		defer w.stop()
+		var made []string
+		for n := range 4 {
+			made = append(made, w.ended(w.submit(shield.Request{Op: shield.OpBackup, Job: "nightly"}).UUID).Archive)
+			time.Sleep(3 * time.Minute) // which retention looks at several times
+			if left := w.valid(made); !slices.Equal(left, []int{n}) {
+				t.Fatalf("after backup %d there are %v", n, left)
+			}
+		}
+	})
+}
