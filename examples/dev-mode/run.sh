@@ -8,7 +8,8 @@ set -eu
 
 dir=$(mktemp -d)
 pid=
-trap 'kill $pid 2>/dev/null || true; wait; rm -rf "$dir"' EXIT INT TERM
+trap 'kill $pid 2>/dev/null || true; wait; rm -rf "$dir"' EXIT
+trap 'exit 1' INT TERM
 
 SHIELD_MODE=DEV shieldd --data "$dir/data" --listen 127.0.0.1:0 >"$dir/shieldd.out" 2>"$dir/shieldd.err" &
 pid=$!
@@ -26,19 +27,30 @@ shield create retention policy --name second --expiry 1s
 shield create job --name files --target files --store disk --schedule nightly --retention-policy second
 shield status
 
+# pause waits a second, as long as all is well.
+pause() {
+	waited=$((${waited:-0} + 1))
+	if test "$waited" -gt 600 || ! kill -0 $pid; then
+		echo 'it does not get there' >&2
+		shield list tasks --all >&2
+		exit 1
+	fi
+	sleep 1
+}
+
 # count STATUS prints how many archives have it.
 count() { shield --json list archives --status "$1" | grep -c '"uuid"' || true; }
 
 echo '# Waiting for the job to run twice'
-while test "$(shield --json list runs --status succeeded | grep -c '"uuid"' || true)" -lt 2; do sleep 1; done
+while test "$(shield --json list runs --status succeeded | grep -c '"uuid"' || true)" -lt 2; do pause; done
 shield list runs
 echo '# Waiting for retention to purge what has expired'
-while test "$(count purged)" -lt 1; do sleep 1; done
+while test "$(count purged)" -lt 1; do pause; done
 shield list archives --all
 
 echo '# The job is paused; all archives but the last valid one go'
 shield pause job files
-while test "$(count valid)" -gt 1; do sleep 1; done
+while test "$(count valid)" -gt 1; do pause; done
 echo '# Another look of retention, and the last one, which has expired too, is still there'
 sleep 65
 shield list archives
