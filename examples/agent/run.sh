@@ -11,7 +11,8 @@ pids=
 port=${REDIS_PORT:-16380}
 export REDISCLI_AUTH=example-password NO_PROXY=127.0.0.1
 cli() { redis-cli -p "$port" "$@"; }
-trap 'cli shutdown nosave 2>/dev/null || true; kill $pids 2>/dev/null || true; wait; rm -rf "$dir"' EXIT INT TERM
+trap 'cli shutdown nosave 2>/dev/null || true; kill $pids 2>/dev/null || true; wait; rm -rf "$dir"' EXIT
+trap 'exit 1' INT TERM
 
 mkdir "$dir/redis" "$dir/store"
 # What restarts the server. Under systemd it would be: systemctl restart redis

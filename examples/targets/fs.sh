@@ -6,7 +6,8 @@ set -eu
 
 dir=$(mktemp -d)
 pid=
-trap 'kill $pid 2>/dev/null || true; wait; rm -rf "$dir"' EXIT INT TERM
+trap 'kill $pid 2>/dev/null || true; wait; rm -rf "$dir"' EXIT
+trap 'exit 1' INT TERM
 
 shieldd --data "$dir/data" --listen 127.0.0.1:0 >"$dir/shieldd.out" 2>"$dir/shieldd.err" &
 pid=$!

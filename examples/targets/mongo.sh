@@ -10,7 +10,8 @@ module=$1
 dir=$(mktemp -d)
 pids=
 server=
-trap 'kill $pids $server 2>/dev/null || true; wait; rm -rf "$dir"' EXIT INT TERM
+trap 'kill $pids $server 2>/dev/null || true; wait; rm -rf "$dir"' EXIT
+trap 'exit 1' INT TERM
 port=${MONGO_PORT:-17017}
 password=example-password
 bindir=$(dirname "$(command -v mongodump)")

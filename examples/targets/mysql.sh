@@ -8,7 +8,8 @@ set -eu
 module=$1
 dir=$(mktemp -d /tmp/shield.XXXXXX)
 pids=
-trap 'kill $pids 2>/dev/null || true; wait; rm -rf "$dir"' EXIT INT TERM
+trap 'kill $pids 2>/dev/null || true; wait; rm -rf "$dir"' EXIT
+trap 'exit 1' INT TERM
 port=${MYSQL_PORT:-13306}
 export MYSQL_PWD=example-password
 sql() { mariadb --no-defaults --user=root --socket="$dir/s" --batch --skip-column-names "$@"; }

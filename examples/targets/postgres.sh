@@ -11,7 +11,8 @@ bin=$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -n 1)
 dir=$(mktemp -d)
 pids=
 # shellcheck disable=SC2086 # a list of numbers
-trap 'kill $pids 2>/dev/null || true; wait; rm -rf "$dir"' EXIT INT TERM
+trap 'kill $pids 2>/dev/null || true; wait; rm -rf "$dir"' EXIT
+trap 'exit 1' INT TERM
 export PGHOST=127.0.0.1 PGPORT="${PGPORT:-15432}" PGUSER=postgres PGPASSWORD=example-password
 as_postgres=
 mkdir "$dir/pg" "$dir/store"

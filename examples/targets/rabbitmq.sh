@@ -13,7 +13,8 @@ user=${RABBITMQ_USER:-guest}
 password=${RABBITMQ_PASSWORD:-guest}
 dir=$(mktemp -d)
 pids=
-trap 'kill $pids 2>/dev/null || true; wait; rm -rf "$dir"' EXIT INT TERM
+trap 'kill $pids 2>/dev/null || true; wait; rm -rf "$dir"' EXIT
+trap 'exit 1' INT TERM
 umask 077
 printf 'user = "%s:%s"\n' "$user" "$password" >"$dir/curlrc"
 call() { curl -sS --fail -K "$dir/curlrc" -H 'Content-Type: application/json' "$@"; }

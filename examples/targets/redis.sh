@@ -8,7 +8,8 @@ set -eu
 module=$1
 dir=$(mktemp -d)
 pids=
-trap 'kill $pids 2>/dev/null || true; wait; rm -rf "$dir"' EXIT INT TERM
+trap 'kill $pids 2>/dev/null || true; wait; rm -rf "$dir"' EXIT
+trap 'exit 1' INT TERM
 port=${REDIS_PORT:-16379}
 export REDISCLI_AUTH=example-password
 cli() { redis-cli -p "$port" "$@"; }

@@ -11,7 +11,8 @@ module=$1
 dir=$(mktemp -d /tmp/shield.XXXXXX)
 pids=
 stop_server() { if test -e "$dir/pid"; then kill "$(cat "$dir/pid")" && patiently test ! -e "$dir/pid"; fi; }
-trap 'stop_server 2>/dev/null || true; kill $pids 2>/dev/null || true; wait; rm -rf "$dir"' EXIT INT TERM
+trap 'stop_server 2>/dev/null || true; kill $pids 2>/dev/null || true; wait; rm -rf "$dir"' EXIT
+trap 'exit 1' INT TERM
 port=${MYSQL_PORT:-13306}
 password=example-password
 sql() { MYSQL_PWD=$password mariadb --no-defaults --user=root --socket="$dir/s" --batch --skip-column-names "$@"; }
