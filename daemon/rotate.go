@@ -194,17 +194,21 @@ func (d *Daemon) sealAll(ctx context.Context, before time.Time) error {
 // watchKeys looks for a new key until ctx is done.
 func (d *Daemon) watchKeys(ctx context.Context) {
 	path := filepath.Join(d.config.Data, keyringFile)
-	seen, _ := os.Stat(path)
+	var seen os.FileInfo // what was read at the start may be old by now
+	failed := ""
 	for waitFor(ctx, keysEvery) {
 		now, err := os.Stat(path)
 		if err != nil || seen != nil && os.SameFile(seen, now) && seen.ModTime().Equal(now.ModTime()) && seen.Size() == now.Size() {
 			continue
 		}
-		seen = now
 		if err := d.reloadKeyring(path); err != nil {
-			d.config.Log.Error("the new keyring is not used: the old one stays in use", "err", err)
-			continue
+			if failed != err.Error() {
+				failed = err.Error()
+				d.config.Log.Error("the new keyring is not used: the old one stays in use", "err", err)
+			}
+			continue // mode or owner may be put right
 		}
+		seen, failed = now, ""
 		d.trySealAll(ctx)
 	}
 }

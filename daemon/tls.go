@@ -20,7 +20,8 @@ type certificate struct {
 
 	mu      sync.Mutex
 	current *tls.Certificate
-	seen    [2]fileState // of the files that were read last, for good or ill
+	seen    [2]fileState // of the files that are in use
+	failed  string       // what was wrong with others, once said
 }
 
 // A fileState tells whether a file has changed.
@@ -92,10 +93,14 @@ func (c *certificate) refresh() *tls.Certificate {
 		err = c.expired(fresh)
 	}
 	if err != nil {
-		c.log.Error("the new certificate of the API cannot be used: the old one stays in use", "err", err, "until", c.current.Leaf.NotAfter)
+		if c.failed != err.Error() {
+			c.failed = err.Error()
+			c.log.Error("the new certificate of the API cannot be used: the old one stays in use", "err", err, "until", c.current.Leaf.NotAfter)
+		}
+		c.seen = [2]fileState{} // mode, owner or clock may be put right
 		return c.current
 	}
-	c.current = fresh
+	c.current, c.failed = fresh, ""
 	c.log.Info("the API has a new certificate", "file", c.cert, "until", fresh.Leaf.NotAfter)
 	return c.current
 }
