@@ -11,6 +11,7 @@ type Session struct {
 	UUID      string
 	User      string // UUID
 	Sum       string // hexadecimal SHA-256 of the cookie's value
+	Password  Secret // hash of the password that was given; not kept
 	From      string // address that logged in
 	CreatedAt time.Time
 	SeenAt    time.Time // to the minute
@@ -21,7 +22,8 @@ type Session struct {
 type SessionService interface {
 	// CreateSession keeps a session, with a UUID unless it has one, and
 	// forgets those that have expired by then. It returns NotFound if there
-	// is no such user.
+	// is no such user, and Conflict for one who is disabled or has another
+	// password by now.
 	CreateSession(ctx context.Context, s *Session) error
 	// Session returns the one with a Sum.
 	Session(ctx context.Context, sum string) (*Session, error)

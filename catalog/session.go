@@ -66,7 +66,10 @@ func createSession(ctx context.Context, tx bun.Tx, s *shield.Session) error {
 	if err != nil {
 		return err
 	}
-	s.User = u.UUID
+	if u.Disabled || u.Password != s.Password {
+		return shield.Errorf(shield.Conflict, "", "user %s was changed meanwhile", u.Name)
+	}
+	s.User, s.Password = u.UUID, ""
 	if s.UUID, err = newUUID(s.UUID); err != nil {
 		return err
 	}

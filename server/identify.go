@@ -93,7 +93,7 @@ func (s *Server) bearer(ctx context.Context, value string) (shield.Principal, er
 	}
 	p.Token = t.UUID
 	if now.Sub(t.UsedAt) >= usedEvery {
-		err = s.catalog.UseToken(ctx, t.UUID, now)
+		err = s.noted(s.catalog.UseToken(ctx, t.UUID, now))
 	}
 	return p, unknown(err) // it may be deleted meanwhile
 }
@@ -114,9 +114,19 @@ func (s *Server) sessionOf(ctx context.Context, value string) (shield.Principal,
 	}
 	p.Session = in.UUID
 	if now.Sub(in.SeenAt) >= usedEvery {
-		err = s.catalog.SeeSession(ctx, in.UUID, now)
+		err = s.noted(s.catalog.SeeSession(ctx, in.UUID, now))
 	}
 	return p, unknown(err)
+}
+
+// noted returns only that something is gone: when it was last used is not worth
+// a request, least of all while the disk is full.
+func (s *Server) noted(err error) error {
+	if err == nil || errors.Is(err, shield.NotFound) {
+		return err
+	}
+	s.opts.Log.Warn("when a token or session was last used is not noted", "err", err)
+	return nil
 }
 
 // userOf returns a user who is not disabled, with no more than the rights of a

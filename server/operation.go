@@ -185,7 +185,13 @@ func (c *call) segment() string {
 }
 
 // read returns the body of the request.
-func (c *call) read() ([]byte, error) { return readBody(c.w, c.req.Request) }
+func (c *call) read() ([]byte, error) {
+	most := int64(BodyLimit)
+	if c.op.role == "" {
+		most = strangerLimit
+	}
+	return readBody(c.w, c.req.Request, most)
+}
 
 // decode decodes the body into v. One that is left out, where it may be, leaves
 // v as it is.

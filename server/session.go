@@ -57,9 +57,15 @@ func (s *Server) login(ctx context.Context, c *call, r *LoginRequest) (*shield.P
 	return &p, nil
 }
 
+// nobody is what tries are counted for that give what is no name.
+const nobody = "\x00"
+
 // verify checks a password, which takes as long if there is no hash. Who gives
 // wrong ones has to wait.
 func (s *Server) verify(ctx context.Context, c *call, name, text string, hash shield.Secret) error {
+	if shield.ValidateName("name", name) != nil {
+		name = nobody
+	}
 	from := addressOf(c.req.RemoteAddr)
 	if wait := s.tries.begin(name, from, time.Now()); wait > 0 {
 		seconds := int(math.Ceil(wait.Seconds()))
@@ -81,9 +87,12 @@ func (s *Server) verify(ctx context.Context, c *call, name, text string, hash sh
 func (s *Server) begin(ctx context.Context, c *call, u *shield.User) error {
 	value, now := newValue(), time.Now()
 	err := s.catalog.CreateSession(ctx, &shield.Session{
-		User: u.UUID, Sum: sumOf(value), From: hostOf(c.req.RemoteAddr), CreatedAt: now, ExpiresAt: now.Add(sessionLife),
+		User: u.UUID, Password: u.Password, Sum: sumOf(value), From: hostOf(c.req.RemoteAddr), CreatedAt: now, ExpiresAt: now.Add(sessionLife),
 	})
-	if err == nil {
+	switch {
+	case errors.Is(err, shield.Conflict):
+		return wrong() // by now
+	case err == nil:
 		http.SetCookie(c.w, cookie(c.req.Request, value, int(sessionLife.Seconds())))
 	}
 	return err

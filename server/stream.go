@@ -103,7 +103,7 @@ func (s *Server) streamTask(ctx context.Context, c *call) error {
 	}
 	out := newStream(c)
 	defer out.end()
-	seen := ""
+	seen, asked := "", time.Now()
 	for {
 		for n, line := range lines {
 			id := ""
@@ -128,13 +128,24 @@ func (s *Server) streamTask(ctx context.Context, c *call) error {
 		} else if out.alive() != nil {
 			return nil
 		}
-		if ended || s.over(ctx) {
+		if ended || s.over(ctx) || !c.stillMay(&asked) {
 			return nil
 		}
 		if t, lines, next, err = s.scheduler.Follow(ctx, c.ref(), after, beat); err != nil {
 			return nil // said by the end of the stream: the client asks again
 		}
 	}
+}
+
+// stillMay asks, once a beat, whether whoever made the request may still make
+// it: a stream can outlive a session, a token and a role.
+func (c *call) stillMay(asked *time.Time) bool {
+	if time.Since(*asked) < beat {
+		return true
+	}
+	*asked = time.Now()
+	p, err := c.server.opts.Authenticate(c.req.Request)
+	return err == nil && p.Role.Allows(c.op.role)
 }
 
 // end lets the connection be used again.
@@ -190,7 +201,8 @@ func (s *Server) streamEvents(ctx context.Context, c *call) error {
 	if out.alive() != nil {
 		return nil
 	}
-	for quiet := time.Now(); !s.over(ctx); {
+	asked := time.Now()
+	for quiet := asked; !s.over(ctx) && c.stillMay(&asked); {
 		some, err := s.catalog.Events(ctx, shield.Filter{Since: &since, Limit: eventBatch})
 		if err != nil {
 			return nil // the client asks again

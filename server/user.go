@@ -55,7 +55,7 @@ func (s *Server) mountTokens() {
 	patch.body.name, patch.body.media = "TokenPatch", []string{"application/merge-patch+json", "application/json"}
 	handle(s, patch, s.patchToken)
 	handle(s, op("DELETE", "/{ref}", "deleteToken", "Revoke a token"), func(ctx context.Context, c *call) (nothing, error) {
-		t, err := s.ownToken(ctx, c.ref())
+		t, err := s.changeable(ctx, c.ref())
 		if err != nil {
 			return nothing{}, err
 		}
@@ -69,10 +69,17 @@ func (s *Server) listTokens(ctx context.Context, c *call) ([]*shield.Token, erro
 		return nil, err
 	}
 	p := principal(ctx)
+	if !p.Role.Allows(shield.RoleAdmin) {
+		f.User = p.User
+	}
 	if user := c.query.text("user"); user != "" {
 		if f.User, err = s.userID(ctx, p, user); err != nil {
 			return nil, err
 		}
+	}
+	if f.User == "" && p.Token != "" && !p.Role.Allows(shield.RoleAdmin) { // a token of nobody sees itself
+		t, err := s.catalog.Token(ctx, p.Token)
+		return []*shield.Token{t}, unknown(err)
 	}
 	all, err := s.catalog.Tokens(ctx, f)
 	if err != nil {
@@ -108,6 +115,16 @@ func (s *Server) ownToken(ctx context.Context, ref string) (*shield.Token, error
 		return nil, shield.Errorf(shield.NotFound, "", "there is no token %.100q", ref)
 	}
 	return t, nil
+}
+
+// changeable returns a token that who asks may change: no other one that may
+// do more than the token that this is asked for with.
+func (s *Server) changeable(ctx context.Context, ref string) (*shield.Token, error) {
+	t, err := s.ownToken(ctx, ref)
+	if p := principal(ctx); err == nil && p.Token != "" && p.Token != t.UUID && !p.Role.Allows(t.Role) {
+		return nil, shield.Errorf(shield.Forbidden, "", "this is asked for with the role %s: it changes no token that may do more", p.Role)
+	}
+	return t, err
 }
 
 func (s *Server) getToken(ctx context.Context, c *call) (*shield.Token, error) {
@@ -177,7 +194,7 @@ func (s *Server) patchToken(ctx context.Context, c *call) (*shield.Token, error)
 	if err != nil {
 		return nil, err
 	}
-	old, err := s.ownToken(ctx, c.ref())
+	old, err := s.changeable(ctx, c.ref())
 	if err != nil {
 		return nil, err
 	}

@@ -152,7 +152,9 @@ func TestLoginIsThrottled(t *testing.T) {
 func TestSessionsEnd(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	u, _ := f.user("ann", shield.RoleViewer)
+	made, _ := f.user("ann", shield.RoleViewer)
+	u, err := f.catalog.User(t.Context(), made.UUID) // with the hash
+	f.must(err)
 	now := time.Now()
 	for _, test := range []struct {
 		name                string
@@ -163,7 +165,7 @@ func TestSessionsEnd(t *testing.T) {
 		{"idle", -24 * time.Hour, -12 * time.Hour, time.Hour, 401},
 		{"over", -24 * time.Hour, -time.Minute, -time.Second, 401},
 	} {
-		in := &shield.Session{User: u.UUID, Sum: sumOf(strings.ReplaceAll(test.name, " ", "-")), CreatedAt: now.Add(test.made), SeenAt: now.Add(test.seen), ExpiresAt: now.Add(test.expires)}
+		in := &shield.Session{User: u.UUID, Password: u.Password, Sum: sumOf(strings.ReplaceAll(test.name, " ", "-")), CreatedAt: now.Add(test.made), SeenAt: now.Add(test.seen), ExpiresAt: now.Add(test.expires)}
 		f.must(f.catalog.CreateSession(t.Context(), in))
 		if a := f.in("GET", "/v1/session", "", "Cookie", "shield_session="+strings.ReplaceAll(test.name, " ", "-")); a.status != test.status {
 			t.Errorf("%s: %d %s, want %d", test.name, a.status, a.body, test.status)

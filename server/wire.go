@@ -18,6 +18,9 @@ import (
 // BodyLimit is the size, in bytes, of the largest request body.
 const BodyLimit = 2 << 20
 
+// strangerLimit is that of a request from who has yet to log in.
+const strangerLimit = 16 << 10
+
 // A problem is an error on the wire, RFC 9457, with shield's code and field.
 type problem struct {
 	Title  string      `json:"title"`
@@ -100,12 +103,12 @@ func (s *Server) json(w http.ResponseWriter, status int, v any) error {
 	return nil
 }
 
-// readBody returns a request's body, at most BodyLimit bytes.
-func readBody(w http.ResponseWriter, req *http.Request) ([]byte, error) {
-	b, err := io.ReadAll(http.MaxBytesReader(w, req.Body, BodyLimit))
+// readBody returns a request's body, at most so many bytes.
+func readBody(w http.ResponseWriter, req *http.Request, most int64) ([]byte, error) {
+	b, err := io.ReadAll(http.MaxBytesReader(w, req.Body, most))
 	var tooBig *http.MaxBytesError
 	if errors.As(err, &tooBig) {
-		return nil, shield.Errorf(shield.Invalid, "", "the body has more than %d bytes", BodyLimit)
+		return nil, shield.Errorf(shield.Invalid, "", "the body has more than %d bytes", most)
 	}
 	if err != nil {
 		return nil, shield.Errorf(shield.Invalid, "", "the body cannot be read: %w", err)

@@ -106,7 +106,7 @@ func testSessions(t *testing.T, c shield.Catalog) {
 	must(t, c.CreateUser(ctx, ann))
 	open := func(value string) *shield.Session {
 		t.Helper()
-		s := &shield.Session{User: "ann", Sum: sumOf(value), From: "192.0.2.1", CreatedAt: epoch(), ExpiresAt: epoch().Add(time.Hour)}
+		s := &shield.Session{User: "ann", Password: ann.Password, Sum: sumOf(value), From: "192.0.2.1", CreatedAt: epoch(), ExpiresAt: epoch().Add(time.Hour)}
 		must(t, c.CreateSession(ctx, s))
 		return s
 	}
@@ -160,8 +160,16 @@ func testSessionsEnd(t *testing.T, c shield.Catalog, u *shield.User, open func(s
 			t.Errorf("%s: the session is there: %v", step.name, !step.ends)
 		}
 	}
+	for _, refused := range []shield.Secret{u.Password, "$argon2id$hash of ann"} {
+		s := &shield.Session{User: "ann", Password: refused, Sum: sumOf("refused"), CreatedAt: epoch(), ExpiresAt: epoch().Add(time.Hour)}
+		wantCode(t, c.CreateSession(ctx, s), shield.Conflict, "") // disabled; another password, too
+	}
+	u.Disabled = false
+	must(t, c.UpdateUser(ctx, u))
+	old := &shield.Session{User: "ann", Password: "$argon2id$hash of ann", Sum: sumOf("old"), CreatedAt: epoch(), ExpiresAt: epoch().Add(time.Hour)}
+	wantCode(t, c.CreateSession(ctx, old), shield.Conflict, "")
 	open("last")
-	late := &shield.Session{User: "ann", Sum: sumOf("late"), CreatedAt: epoch().Add(time.Hour), ExpiresAt: epoch().Add(2 * time.Hour)}
+	late := &shield.Session{User: "ann", Password: u.Password, Sum: sumOf("late"), CreatedAt: epoch().Add(time.Hour), ExpiresAt: epoch().Add(2 * time.Hour)}
 	must(t, c.CreateSession(ctx, late))
 	if there("last") || !there("late") {
 		t.Error("an expired session outlives the making of another")
