@@ -149,6 +149,9 @@ type JobService interface {
 type ArchiveService interface {
 	Archive(ctx context.Context, uuid string) (*Archive, error)
 	Archives(ctx context.Context, f Filter) ([]*Archive, error)
+	// KeyOwner returns the UUID of the archive, not purged, whose blob or
+	// manifest a store has under a key; empty if none is.
+	KeyOwner(ctx context.Context, store, key string) (uuid string, err error)
 	// UpdateArchive writes notes, status, purge reason, expiry, whether it is
 	// held, its review, and its acknowledgement, which is never taken back. It
 	// returns Conflict for what follows from a read that is out of date: for

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -98,6 +99,9 @@ func (d *Dispatcher) serveJoin(w http.ResponseWriter, req *http.Request) {
 
 // enrol redeems a token and issues a certificate.
 func (d *Dispatcher) enrol(ctx context.Context, in *joinRequest) (*joinAnswer, error) {
+	if shield.ValidateName("name", in.Name) != nil { // whose words would quote it
+		return nil, shield.FieldErrorf("name", "is no name of an agent")
+	}
 	r, err := pki.CheckRequest(in.Request) // before the token is used up
 	if err != nil {
 		return nil, err
@@ -214,11 +218,11 @@ func (d *Dispatcher) refuse(name, uuid, from string, err error) {
 	if splitErr != nil {
 		host = from
 	}
-	d.log.Warn("an agent was refused", "agent", name, "from", host, "err", err)
 	if !d.refusals.allow(now()) {
-		return // whoever knocks without end does not fill the catalog
+		return // whoever knocks without end fills neither catalog nor log
 	}
-	e := &shield.Event{Kind: shield.EventAgentRefused, Subject: uuid, Message: "agent " + strconv.Quote(clip(name)) + " from " + host + " was refused: " + err.Error()}
+	d.log.Warn("an agent was refused", "agent", clip(name), "from", host, "err", err)
+	e := &shield.Event{Kind: shield.EventAgentRefused, Subject: uuid, Message: fmt.Sprintf("agent %q from %s was refused: %.500s", clip(name), host, err)}
 	if err := d.opts.Catalog.RecordEvent(d.ctx, e); err != nil && d.ctx.Err() == nil {
 		d.log.Error("an event was not recorded", "err", err)
 	}

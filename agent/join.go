@@ -115,11 +115,10 @@ func (a *Agent) renew(ctx context.Context) {
 		if pair, _ := a.state.joined(); pair != nil {
 			wait = min(time.Until(pki.RenewAt(pair.Leaf)), time.Hour)
 			if wait <= 0 {
-				wait = time.Minute
+				// A clock that is wrong makes a new certificate due at once, too.
+				wait = min(time.Minute, pair.Leaf.NotAfter.Sub(pair.Leaf.NotBefore)/10)
 				if err := a.renewNow(ctx); err != nil && ctx.Err() == nil {
 					a.log.Warn("the certificate was not renewed", "expires", pair.Leaf.NotAfter, "err", err)
-				} else {
-					wait = 0
 				}
 			}
 		} else {

@@ -19,7 +19,8 @@ const lentFor = time.Hour
 // A lent store is one that the daemon uses through this agent.
 type lent struct {
 	handler http.Handler
-	end     *time.Timer
+	end     *time.Timer // runs while nobody uses it
+	using   int
 }
 
 type lending struct {
@@ -34,19 +35,37 @@ func (l *lending) add(s plugin.Store) string {
 	if l.stores == nil {
 		l.stores = map[string]*lent{}
 	}
-	l.stores[id] = &lent{&storewire.Handler{Store: s}, time.AfterFunc(lentFor, func() { l.drop(id) })}
+	l.stores[id] = &lent{handler: &storewire.Handler{Store: s}, end: time.AfterFunc(lentFor, func() { l.expire(id) })}
 	return id
 }
 
-func (l *lending) get(id string) http.Handler {
+// use returns a store for one request, at whose end done is to be called; nil if
+// it is not lent.
+func (l *lending) use(id string) (h http.Handler, done func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s := l.stores[id]
 	if s == nil {
-		return nil
+		return nil, nil
 	}
-	s.end.Reset(lentFor)
-	return s.handler
+	s.using++
+	s.end.Stop()
+	return s.handler, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if s.using--; s.using == 0 {
+			s.end.Reset(lentFor)
+		}
+	}
+}
+
+// expire drops a store that nobody has used for long.
+func (l *lending) expire(id string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if s := l.stores[id]; s != nil && s.using == 0 {
+		delete(l.stores, id)
+	}
 }
 
 func (l *lending) drop(id string) {
@@ -90,10 +109,11 @@ func (a *Agent) serveGiveBack(w http.ResponseWriter, req *http.Request) {
 }
 
 func (a *Agent) serveStore(w http.ResponseWriter, req *http.Request) {
-	h := a.lent.get(req.PathValue("id"))
+	h, done := a.lent.use(req.PathValue("id"))
 	if h == nil {
 		storewire.WriteError(w, shield.Errorf(shield.Unavailable, "", "this store is not lent any more"))
 		return
 	}
+	defer done()
 	http.StripPrefix("/v1/stores/"+req.PathValue("id"), h).ServeHTTP(w, req)
 }

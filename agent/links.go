@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -90,8 +91,13 @@ func (d *Dispatcher) serveLinked(l *link) {
 		_ = old.session.Close()
 	}
 	d.log.Info("agent connected", "agent", l.agent.Name, "from", l.address, "release", l.hello.Release, "clock ahead by", l.agent.Skew)
+	slots := make(chan struct{}, settleAtOnce)
 	for _, h := range l.hello.Tasks {
-		d.work.Go(func() { d.settle(l, &h) })
+		d.work.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			d.settle(l, &h)
+		})
 	}
 	<-l.session.CloseChan()
 	if !d.hub.remove(l) || d.ctx.Err() != nil {
@@ -100,6 +106,13 @@ func (d *Dispatcher) serveLinked(l *link) {
 	d.log.Warn("agent disconnected", "agent", l.agent.Name)
 	d.report(l, "the link ended")
 }
+
+// mostTasks is how many tasks an agent may speak of when it is linked, and
+// settleAtOnce of how many it is asked at once.
+const (
+	mostTasks    = 10_000
+	settleAtOnce = 8
+)
 
 // greet asks an agent what it is, and notes that.
 func (d *Dispatcher) greet(l *link) error {
@@ -112,6 +125,9 @@ func (d *Dispatcher) greet(l *link) error {
 	h, a := l.hello, l.agent
 	if h.Name != a.Name {
 		return shield.Errorf(shield.Conflict, "", "it calls itself %q", clip(h.Name))
+	}
+	if len(h.Tasks) > mostTasks || slices.ContainsFunc(h.Tasks, func(t Held) bool { return !shield.IsUUID(t.UUID) }) {
+		return shield.Errorf(shield.Invalid, "", "it speaks of %d tasks, which cannot be", len(h.Tasks))
 	}
 	if err := CheckRelease(d.opts.Release, h.Release, h.Protocol); err != nil {
 		return err

@@ -182,9 +182,13 @@ func (r *remote) read(ctx context.Context, l *link) (*Result, error) {
 		return nil, err
 	}
 	defer resp.Body.Close()
+	// An agent that is silent is asked anew over another link.
+	quiet := time.AfterFunc(3*quietFor, func() { _ = l.session.Close() })
+	defer quiet.Stop()
 	lines := bufio.NewScanner(resp.Body)
 	lines.Buffer(nil, messageLimit)
 	for lines.Scan() {
+		quiet.Reset(3 * quietFor)
 		var m Message
 		if err := json.Unmarshal(lines.Bytes(), &m); err != nil {
 			return nil, shield.Errorf(shield.Internal, "", "agent %s says what cannot be read: %w", r.agent.Name, err)
@@ -272,6 +276,13 @@ func (d *Dispatcher) acknowledge(agent string, h *Held) {
 // near reports whether two times are about the same: what an agent takes for
 // the daemon's clock is late by the time that an order was under way.
 func near(a, b time.Time) bool { return a.Sub(b).Abs() < 10*time.Minute }
+
+// forget notes that a blob is removed that came by here.
+func (at *attempt) forget(key string) {
+	at.mu.Lock()
+	defer at.mu.Unlock()
+	delete(at.sent, key)
+}
 
 // check returns what cannot be true of a result.
 func (at *attempt) check(r *shield.TaskResult, err error) error {

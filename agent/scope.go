@@ -16,9 +16,10 @@ import (
 // daemon: a backup may write, look at and remove what is its own, a restore and
 // its preflight may read their archive. Without that, one agent could remove the
 // archives of all.
-func scoped(s plugin.Store, t *shield.Task) plugin.Store {
+// Removed, if not nil, is told of each key that is removed.
+func scoped(s plugin.Store, t *shield.Task, removed func(key string)) plugin.Store {
 	a := able.StoreAbilitiesOf(s)
-	sc := &scope{Store: s, task: t, read: []string{t.Key}}
+	sc := &scope{Store: s, task: t, read: []string{t.Key}, removed: removed}
 	if t.Op == shield.OpBackup {
 		sc.allow(t.Key)
 	}
@@ -34,7 +35,8 @@ func scoped(s plugin.Store, t *shield.Task) plugin.Store {
 
 type scope struct {
 	plugin.Store
-	task *shield.Task
+	task    *shield.Task
+	removed func(key string)
 
 	mu sync.Mutex
 	// read are the keys that may be read, and write those that may be written
@@ -86,6 +88,9 @@ func (s *scope) Get(ctx context.Context, key string) (io.ReadCloser, error) {
 func (s *scope) Delete(ctx context.Context, key string) error {
 	if !s.may(&s.write, key) {
 		return s.forbidden("remove", key)
+	}
+	if s.removed != nil {
+		s.removed(key)
 	}
 	return s.Store.Delete(ctx, key)
 }

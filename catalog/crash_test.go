@@ -79,7 +79,7 @@ func backUp(ctx context.Context, db *catalog.DB, target *shield.Target, store *s
 	}
 	l.Epoch = claimed.LeaseEpoch
 	log := strings.Repeat("line\n", 5000) // several pages, so that a transaction can be torn
-	o := shield.Outcome{Status: shield.TaskDone, StoppedAt: now, Log: log, Archive: &shield.Archive{Key: "k"}}
+	o := shield.Outcome{Status: shield.TaskDone, StoppedAt: now, Log: log, Archive: &shield.Archive{Key: "k-" + claimed.Archive}}
 	return claimed.Archive, db.FinishTask(ctx, claimed.UUID, l, o)
 }
 

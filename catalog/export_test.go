@@ -174,3 +174,6 @@ func (db *DB) AuditSQL(f shield.AuditFilter) string {
 
 // ReviewNewestSQL is the statement of a new archive about the one before it.
 var ReviewNewestSQL = strings.Replace(reviewNewest, "?", "'x'", 1)
+
+// KeyOwnerSQL asks whose a key is.
+var KeyOwnerSQL = strings.ReplaceAll(keyOwnerSQL, "?", "'x'")

@@ -3,6 +3,8 @@ package catalog
 import (
 	"cmp"
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 
@@ -208,7 +210,57 @@ func checkArchive(ctx context.Context, tx bun.Tx, t *shield.Task, a *shield.Arch
 	if err == nil && taken {
 		return &shield.Error{Code: shield.Conflict, Field: "archive_uuid", Message: fmt.Sprintf("an archive with the uuid %q exists already", a.UUID)}
 	}
+	if err != nil {
+		return err
+	}
+	return checkOwn(ctx, tx, t.Store, a)
+}
+
+// checkOwn refuses an archive that says of another's blob or seal that it is its
+// own: to purge it, or to restore it, would be to purge or to open the other.
+func checkOwn(ctx context.Context, tx bun.Tx, store string, a *shield.Archive) error {
+	for _, key := range []string{a.Key, a.ManifestKey} {
+		owner, err := keyOwner(ctx, tx, store, key)
+		if err != nil {
+			return err
+		}
+		if owner != "" {
+			return shield.FieldErrorf("store_key", "%.300q is what archive %s has in this store", key, owner)
+		}
+	}
+	if a.Seal == "" {
+		return nil
+	}
+	taken, err := tx.NewSelect().Table("archives").Where("seal <> ''").Where("seal = ?", a.Seal).Exists(ctx)
+	if err == nil && taken {
+		return shield.FieldErrorf("seal", "is that of another archive")
+	}
 	return err
+}
+
+// keyOwner returns the archive, not purged, that has a key in a store; empty if
+// none has.
+func keyOwner(ctx context.Context, q bun.IDB, store, key string) (owner string, err error) {
+	if key == "" || !isText(key) {
+		return "", nil
+	}
+	err = q.NewRaw(keyOwnerSQL, store, key, store, key).Scan(ctx, &owner)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	return owner, err
+}
+
+const keyOwnerSQL = `SELECT uuid FROM archives INDEXED BY archives_key WHERE store_uuid = ? AND store_key = ? AND status <> 'purged'
+UNION ALL SELECT uuid FROM archives INDEXED BY archives_manifest WHERE store_uuid = ? AND manifest_key = ? AND status <> 'purged' LIMIT 1`
+
+// KeyOwner implements shield.ArchiveService.
+func (db *DB) KeyOwner(ctx context.Context, store, key string) (owner string, err error) {
+	err = db.read(ctx, "catalog.KeyOwner", func(ctx context.Context, q bun.IDB) error {
+		owner, err = keyOwner(ctx, q, store, key)
+		return err
+	})
+	return owner, err
 }
 
 // spareArchive makes an archive valid again whose purge did not begin.

@@ -32,6 +32,8 @@ func TestPlans(t *testing.T) {
 		{"archives to review, of their targets", db.ValidSQL(), "archives_valid"},
 		{"archives to review, suspicious ones", db.DoubtfulSQL(), "archives_suspicious"},
 		{"the newest archive of a target", catalog.ReviewNewestSQL, "archives_valid"},
+		{"who has a key", catalog.KeyOwnerSQL, "archives_key"},
+		{"who has a manifest", catalog.KeyOwnerSQL, "archives_manifest"},
 		{"archives that are kept", db.KeepSQL(), "INTEGER PRIMARY KEY"},
 		{"archives that are given up", db.GiveUpSQL(), "INTEGER PRIMARY KEY"},
 		{"archives that are given up, newer", db.GiveUpSQL(), "archives_valid"},

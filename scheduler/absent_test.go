@@ -75,3 +75,25 @@ func TestDisown(t *testing.T) {
 		}
 	})
 }
+
+// TestLeftoverOfAnother: the purge of what an attempt is said to have left does
+// not remove what an archive has.
+func TestLeftoverOfAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, "yearly")
+		w.start(scheduler.Options{})
+		defer w.stop()
+		done := w.ended(w.submit(shield.Request{Op: shield.OpBackup, Job: "nightly"}).UUID)
+		kept := must[*shield.Archive](t)(w.catalog.Archive(t.Context(), done.Archive))
+		other := w.ended(w.submit(shield.Request{Op: shield.OpBackup, Job: "nightly"}).UUID)
+		must[any](t)(nil, w.sched.Disown(t.Context(), other.UUID, other.LeaseEpoch-1, []string{kept.Key, "left"}))
+		time.Sleep(time.Second)
+		status := map[string]shield.TaskStatus{}
+		for _, p := range w.tasks(shield.Filter{Op: shield.OpPurge}) {
+			status[p.Key] = w.ended(p.UUID).Status
+		}
+		if status[kept.Key] != shield.TaskCanceled || status["left"] != shield.TaskDone {
+			t.Errorf("the purges are %v", status)
+		}
+	})
+}

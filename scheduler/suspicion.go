@@ -63,7 +63,10 @@ var errSpared = errors.New("spared")
 // job was frozen, by errSpared. One that somebody asked for goes
 // on, and so does one that was tried before: it may have begun.
 func (s *Scheduler) spare(ctx context.Context, t *shield.Task) error {
-	if t.Op != shield.OpPurge || t.Archive == "" || t.Attempts > 1 {
+	if t.Op == shield.OpPurge && t.Archive == "" {
+		return s.spareOwned(ctx, t)
+	}
+	if t.Op != shield.OpPurge || t.Attempts > 1 {
 		return nil
 	}
 	a, err := s.catalog.Archive(ctx, t.Archive)
@@ -79,4 +82,14 @@ func (s *Scheduler) spare(ctx context.Context, t *shield.Task) error {
 	}
 	text := fmt.Sprintf("archive %s is kept: archive %s of its job has become suspicious, it %s", a.UUID, frozen.UUID, frozen.Suspicion)
 	return &shield.Error{Code: shield.Canceled, Message: text, Err: errSpared}
+}
+
+// spareOwned ends the purge of what an attempt has left if it is what an archive
+// has: whoever said that it was left was wrong, or lied.
+func (s *Scheduler) spareOwned(ctx context.Context, t *shield.Task) error {
+	owner, err := s.catalog.KeyOwner(ctx, t.Store, t.Key)
+	if err != nil || owner == "" {
+		return err
+	}
+	return shield.Errorf(shield.Canceled, "", "%.300q is what archive %s has in store %s: it stays", t.Key, owner, t.StoreName)
 }

@@ -36,6 +36,7 @@ func Run(t *testing.T, open func(t testing.TB) shield.Catalog) {
 		{"Events", testEvents},
 		{"Modules", testModules},
 		{"Prefix", testPrefix},
+		{"Own", testOwn},
 		{"Order", testOrder},
 		{"Figures", testFigures},
 		{"Users", testUsers},
@@ -186,7 +187,7 @@ func (f *fixture) makeArchive(taken time.Time, suspicion string, change ...func(
 		Suspicion: suspicion,
 		Key:       "key-" + t.UUID, ManifestKey: "manifest-" + t.UUID, TakenAt: taken, Plugin: "postgres", PluginVersion: "1.2.3",
 		PluginDigest: "blake3:aa", Compression: "fastest", Encrypted: true, RawSize: 1 << 40, RawDigest: "blake3:bb",
-		StoredSize: 1 << 39, StoredDigest: "blake3:cc", Seal: "age", Frames: 1 << 20,
+		StoredSize: 1 << 39, StoredDigest: "blake3:cc", Seal: "age " + t.Archive, Frames: 1 << 20,
 		Versions: map[string]string{"server": "PostgreSQL 15.18"}, Counts: map[string]int64{"rows": 1 << 40, "views": 0},
 	}
 	must(f.t, f.FinishTask(f.ctx, t.UUID, l, shield.Outcome{Status: shield.TaskDone, StoppedAt: taken, Archive: a}))

@@ -4,6 +4,7 @@
 package agenthost
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -146,7 +147,7 @@ func (h *Host) open(ctx context.Context, m agent.Module, fetch agent.Fetch) (plu
 		return nil, err
 	}
 	info.Digest, info.Runs = m.Digest, plugin.CarrierSandbox
-	o = described{opened, info}
+	o = described{opened, info, grant}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if len(h.known) >= knownLimit {
@@ -159,7 +160,8 @@ func (h *Host) open(ctx context.Context, m agent.Module, fetch agent.Fetch) (plu
 // described knows what a module says of itself without running it.
 type described struct {
 	plugin.Opener
-	info plugin.Info
+	info  plugin.Info
+	grant plugin.Grant
 }
 
 func (d described) Info(context.Context) (plugin.Info, error) { return d.info, nil }
@@ -199,12 +201,25 @@ func keepFile(file string, b []byte) error {
 // narrow takes from a grant what the operator of this host denies.
 func (h *Host) narrow(g plugin.Grant) plugin.Grant {
 	g.Exec = maps.Clone(g.Exec)
-	for name := range g.Exec {
-		if slices.Contains(h.opts.DenyCommands, path.Base(name)) {
+	for name, command := range g.Exec {
+		if h.denied(name) || h.denied(command.Path) {
 			delete(g.Exec, name)
 		}
 	}
 	return g
+}
+
+// denied reports whether a command is denied, by its name or by that of the
+// program that it leads to.
+func (h *Host) denied(command string) bool {
+	if command == "" {
+		return false
+	}
+	real, err := filepath.EvalSymlinks(command)
+	if err != nil {
+		real = command
+	}
+	return slices.Contains(h.opts.DenyCommands, path.Base(command)) || slices.Contains(h.opts.DenyCommands, path.Base(real))
 }
 
 // Allow looks at what an endpoint reaches of this host.
@@ -230,7 +245,14 @@ func (h *Host) Allow(ctx context.Context, r *plugin.Registry, role plugin.Role, 
 			return shield.Errorf(shield.Forbidden, "", "%s runs the command %s, which this agent denies (--deny-command)", name, path.Base(command))
 		}
 	}
-	for _, folder := range slices.Concat(c.Read, c.Write, c.Own) {
+	folders := slices.Concat(c.Read, c.Write, c.Own)
+	// What a module says of itself comes from the daemon: what bounds it is its
+	// grant.
+	bounds, err := h.grantedFolders(r, name, e)
+	if err != nil {
+		return err
+	}
+	for _, folder := range append(folders, bounds...) {
 		if len(h.opts.AllowPaths) > 0 && !slices.ContainsFunc(h.opts.AllowPaths, func(p string) bool { return below(p, folder) }) {
 			return shield.Errorf(shield.Forbidden, "", "%s would use %s, which is not below what this agent allows (--allow-path): %s", name, folder, strings.Join(h.opts.AllowPaths, ", "))
 		}
@@ -238,16 +260,24 @@ func (h *Host) Allow(ctx context.Context, r *plugin.Registry, role plugin.Role, 
 	return nil
 }
 
-// below reports whether a folder is another, or in it, by its name and by where
-// its symlinks lead.
+// grantedFolders are those that the grant of a module has for an endpoint.
+func (h *Host) grantedFolders(r *plugin.Registry, name string, e shield.Endpoint) ([]string, error) {
+	o, err := r.Opener(name)
+	if err != nil {
+		return nil, err
+	}
+	d, is := o.(described)
+	if !is {
+		return nil, nil
+	}
+	c, err := d.grant.Bound().Resolve(e)
+	return slices.Concat(c.Read, c.Write, c.Own), err
+}
+
+// below reports whether a folder is another, or in it, by where its symlinks
+// lead.
 func below(parent, folder string) bool {
-	folder = filepath.Clean(folder)
-	if real, err := filepath.EvalSymlinks(folder); err == nil {
-		folder = real
-	}
-	if real, err := filepath.EvalSymlinks(parent); err == nil {
-		parent = real
-	}
+	folder, parent = real(filepath.Clean(folder)), real(filepath.Clean(parent))
 	rel, err := filepath.Rel(parent, folder)
 	return err == nil && rel != ".." && !strings.HasPrefix(rel, "../")
 }
@@ -273,4 +303,12 @@ func (h *Host) Run(ctx context.Context, o *agent.Order, targets, stores *plugin.
 		opts.Recipients, opts.RecipientNames = append(opts.Recipients, r), append(opts.RecipientNames, text)
 	}
 	return h.runner.With(targets, opts).Run(ctx, o.Task, m)
+}
+
+// real is where a path leads, of which the end need not exist yet.
+func real(name string) string {
+	if led, err := filepath.EvalSymlinks(name); err == nil || name == filepath.Dir(name) {
+		return cmp.Or(led, name)
+	}
+	return filepath.Join(real(filepath.Dir(name)), filepath.Base(name))
 }

@@ -46,6 +46,8 @@ func TestAllow(t *testing.T) {
 		{"beside", []string{filepath.Join(dir, "in")}, nil, outside, "--allow-path"},
 		{"a longer name", []string{inside}, nil, inside + "er", "--allow-path"},
 		{"by a symlink", []string{filepath.Join(dir, "in")}, nil, link, "--allow-path"},
+		{"by a symlink to what is not there yet", []string{filepath.Join(dir, "in")}, nil, filepath.Join(link, "new", "deeper"), "--allow-path"},
+		{"not there yet", []string{filepath.Join(dir, "in")}, nil, filepath.Join(inside, "new", "deeper"), ""},
 		{"up and out", []string{filepath.Join(dir, "in")}, nil, filepath.Join(dir, "in") + "/../out", "--allow-path"},
 		{"a command", nil, []string{"pg_dump"}, inside, "--deny-command"},
 		{"another command", nil, []string{"psql"}, inside, ""},
