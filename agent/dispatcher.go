@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -30,12 +31,19 @@ const (
 	DefaultUnseen   = 5 * time.Minute
 )
 
+// Local runs tasks and opens archives in the daemon.
+type Local interface {
+	shield.Runner
+	shield.Opener
+}
+
 // DispatcherOptions configures a Dispatcher. What has no default is required.
 type DispatcherOptions struct {
 	Catalog   Catalog
 	Authority *pki.Authority
-	// Local runs a task in the daemon; stores, if not nil, opens its store.
-	Local func(ctx context.Context, t *shield.Task, m shield.Monitor, stores *plugin.Registry) (shield.TaskResult, error)
+	// Local returns what runs tasks in the daemon; stores, if not nil, opens
+	// their stores.
+	Local func(stores *plugin.Registry) Local
 	// Plugins are the daemon's.
 	Plugins *plugin.Registry
 	// Modules returns the modules of a plugin, the current one first, and only
@@ -192,20 +200,58 @@ func (d *Dispatcher) Run(ctx context.Context, t *shield.Task, m shield.Monitor) 
 
 // runHere runs a task in the daemon, with a store that may be an agent's.
 func (d *Dispatcher) runHere(ctx context.Context, t *shield.Task, m shield.Monitor) (shield.TaskResult, error) {
-	local := *t
-	local.Agent = ""
-	if !t.Op.OnStore() || t.StoreAgent == "" || t.StoreAgent == shield.AgentDaemon {
-		return d.opts.Local(ctx, &local, m, nil)
-	}
-	opener, giveBack, err := d.borrow(ctx, t)
+	r, local, giveBack, err := d.here(ctx, t)
 	if err != nil {
 		return shield.TaskResult{}, err
 	}
 	defer giveBack()
+	return r.Run(ctx, local, m)
+}
+
+// here returns what runs a task in the daemon, and the task for it, whose store
+// an agent may lend until giveBack is called.
+func (d *Dispatcher) here(ctx context.Context, t *shield.Task) (r Local, local *shield.Task, giveBack func(), err error) {
+	mine := *t
+	mine.Agent = ""
+	if !t.Op.OnStore() || t.StoreAgent == "" || t.StoreAgent == shield.AgentDaemon {
+		return d.opts.Local(nil), &mine, func() {}, nil
+	}
+	opener, giveBack, err := d.borrow(ctx, t)
+	if err != nil {
+		return nil, nil, nil, err
+	}
 	stores := plugin.NewRegistry()
 	stores.Replace(t.StorePlugin, opener)
-	local.StoreEndpoint = shield.Endpoint("{}")
-	return d.opts.Local(ctx, &local, m, stores)
+	mine.StoreEndpoint = shield.Endpoint("{}")
+	return d.opts.Local(stores), &mine, giveBack, nil
+}
+
+var _ shield.Opener = (*Dispatcher)(nil)
+
+// Open returns the content of an archive, wherever its store is; see
+// shield.Opener.
+func (d *Dispatcher) Open(ctx context.Context, t *shield.Task, sealed bool) (io.ReadCloser, error) {
+	r, local, giveBack, err := d.here(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	content, err := r.Open(ctx, local, sealed)
+	if err != nil {
+		giveBack()
+		return nil, err
+	}
+	return &borrowed{content, giveBack}, nil
+}
+
+// borrowed gives a store back when its blob is closed.
+type borrowed struct {
+	io.ReadCloser
+	giveBack func()
+}
+
+func (b *borrowed) Close() error {
+	defer b.giveBack()
+	return b.ReadCloser.Close()
 }
 
 // borrow has a store's agent open it for the daemon.

@@ -74,13 +74,13 @@ func (d *Daemon) dispatcher(runner *task.Runner, opts task.Options) *agent.Dispa
 	c := &d.config
 	return agent.NewDispatcher(agent.DispatcherOptions{
 		Catalog: d.catalog, Authority: d.authority, Plugins: d.plugins,
-		Local: func(ctx context.Context, t *shield.Task, m shield.Monitor, stores *plugin.Registry) (shield.TaskResult, error) {
+		Local: func(stores *plugin.Registry) agent.Local {
 			if stores == nil {
-				return runner.Run(ctx, t, m)
+				return runner
 			}
 			elsewhere := opts
 			elsewhere.Stores = stores
-			return runner.With(d.plugins, &elsewhere).Run(ctx, t, m)
+			return runner.With(d.plugins, &elsewhere)
 		},
 		Modules: d.modulesOf, Module: d.library.Load, FileKey: d.fileKey, Seal: d.sealManifest,
 		Disown: func(ctx context.Context, task string, epoch int64, keys []string) error {

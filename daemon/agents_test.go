@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -62,6 +63,7 @@ func TestAgentPlaces(t *testing.T) {
 				t.Errorf("%d bytes were restored, want %d", len(got), len(content))
 			}
 			checkOrder(t, a, c.target == "a", c.relayed, true)
+			f.downloaded(task.Archive, content)
 			f.storeTasks(c.name, task.Archive)
 			if got := places[c.store].Keys(c.name); len(got) != 0 {
 				t.Errorf("after a purge the store has %q", got)
@@ -69,6 +71,19 @@ func TestAgentPlaces(t *testing.T) {
 		})
 	}
 	f.eventually("agents forget", func() bool { return len(a.records())+len(b.records()) == 0 })
+}
+
+// downloaded compares what a download gives with what was saved.
+func (f *farm) downloaded(archive string, want []byte) {
+	f.t.Helper()
+	content, err := f.api.Content(f.t.Context(), archive, true)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	defer content.Close()
+	if got, err := io.ReadAll(content); err != nil || !bytes.Equal(got, want) {
+		f.t.Errorf("%d bytes were downloaded, want %d: %v", len(got), len(want), err)
+	}
 }
 
 // storeTasks runs what works on a store alone, the purge of an archive last.

@@ -235,7 +235,7 @@ func (d *Daemon) assemble() {
 	d.scheduler = scheduler.New(d.catalog, d.agents, &scheduler.Options{
 		Owner: "daemon-" + uuid.NewString(), Exclusive: true, Timeout: c.Timeout,
 		Limit: c.Limit, AgentLimit: c.AgentLimit, Attempts: c.Attempts, Backoff: c.Backoff,
-		EveryMinute: c.Dev, Reveal: d.reveal, Content: runner, Absent: d.absent, Log: c.Log,
+		EveryMinute: c.Dev, Reveal: d.reveal, Content: d.agents, Absent: d.absent, Log: c.Log,
 	})
 	d.server = server.New(d.catalog, d.scheduler, d.plugins, k.ring, server.Options{
 		Token: k.token, Release: c.Release, Mode: c.mode(), Timezone: c.Timezone,
