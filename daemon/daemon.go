@@ -55,6 +55,7 @@ type Daemon struct {
 
 	denials  sync.WaitGroup // events that are being recorded
 	sweeping sync.WaitGroup
+	sealing  sync.Mutex // held while the keyring is read, and while secrets are sealed anew
 	closing  sync.Once
 	closed   error
 }

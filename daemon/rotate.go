@@ -138,6 +138,8 @@ func waitFor(ctx context.Context, d time.Duration) bool {
 // reloadKeyring takes over what another process has made of the keyring. One that
 // could not open what this one has sealed is refused.
 func (d *Daemon) reloadKeyring(path string) error {
+	d.sealing.Lock()
+	defer d.sealing.Unlock()
 	if err := checkMode(path); err != nil {
 		return err
 	}
@@ -216,6 +218,8 @@ func (d *Daemon) watchKeys(ctx context.Context) {
 // trySealAll seals everything anew, and drops keys that nobody can still be
 // sealing with.
 func (d *Daemon) trySealAll(ctx context.Context) {
+	d.sealing.Lock()
+	defer d.sealing.Unlock()
 	if err := d.sealAll(ctx, time.Now().Add(-keysStay)); err != nil && ctx.Err() == nil {
 		d.config.Log.Error("secrets are not sealed with the new key yet: the old keys stay", "err", err)
 	}
