@@ -52,7 +52,7 @@ func (s *Server) mountAgents() {
 	create.body, create.status, create.fails = bodyOf[AgentTokenRequest]("name"), http.StatusCreated, []shield.Code{shield.Conflict}
 	take(s, create, s.createAgentToken)
 	list := op("GET", "/agents", "listAgents", "List agents", shield.RoleViewer)
-	list.params = []param{byName, limit}
+	list.params = append([]param{byName}, agentPager.params()...)
 	handle(s, list, s.listAgents)
 	handle(s, op("GET", "/agents/{ref}", "getAgent", "Show an agent", shield.RoleViewer), func(ctx context.Context, c *call) (*AgentStatus, error) {
 		a, err := s.catalog.Agent(ctx, c.ref())
@@ -91,11 +91,7 @@ func (s *Server) agentStatus(a *shield.Agent) *AgentStatus {
 }
 
 func (s *Server) listAgents(ctx context.Context, c *call) ([]*AgentStatus, error) {
-	f, err := c.filter()
-	if err != nil {
-		return nil, err
-	}
-	all, err := s.catalog.Agents(ctx, f)
+	all, err := paged(ctx, c, agentPager, s.catalog.Agents)
 	if err != nil {
 		return nil, err
 	}

@@ -111,14 +111,22 @@ var (
 	}
 )
 
-// pager returns how a list of what users make is sorted.
-func (n *noun[T]) pager() *pager[*T] {
-	return &pager[*T]{
-		usual: "name", id: func(v *T) string { return n.meta(v).UUID },
-		keys: map[string]func(*T) string{
-			"name":       func(v *T) string { return n.meta(v).Name },
-			"created_at": byTime(func(v *T) time.Time { return n.meta(v).CreatedAt }),
-			"updated_at": byTime(func(v *T) time.Time { return n.meta(v).UpdatedAt }),
+// metaPager is the pager of what has a Meta.
+func metaPager[T any](meta func(T) *shield.Meta) *pager[T] {
+	return &pager[T]{
+		usual: "name", id: func(v T) string { return meta(v).UUID },
+		keys: map[string]func(T) string{
+			"name":       func(v T) string { return meta(v).Name },
+			"created_at": byTime(func(v T) time.Time { return meta(v).CreatedAt }),
+			"updated_at": byTime(func(v T) time.Time { return meta(v).UpdatedAt }),
 		},
 	}
 }
+
+var (
+	tokenPager = metaPager(func(t *shield.Token) *shield.Meta { return &t.Meta })
+	agentPager = metaPager(func(a *shield.Agent) *shield.Meta { return &a.Meta })
+)
+
+// pager returns how a list of what users make is sorted.
+func (n *noun[T]) pager() *pager[*T] { return metaPager(n.meta) }

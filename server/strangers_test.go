@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -71,3 +72,28 @@ func TestRefusedDownloadIsAudited(t *testing.T) {
 	}
 }
 
+// TestTokensComeInPages, of which none is lost to those of others.
+func TestTokensComeInPages(t *testing.T) {
+	f := newFixture(t)
+	_, ann := f.user("ann", shield.RoleViewer)
+	_, bob := f.user("bob", shield.RoleViewer)
+	for n := range 5 {
+		for who, c := range map[string]*server.Client{"ann": ann, "bob": bob} {
+			_, err := c.CreateToken(t.Context(), server.TokenRequest{Name: who + "-" + string(rune('a'+n))})
+			f.must(err)
+		}
+	}
+	for who, c := range map[string]*server.Client{"bob": bob, "ann": ann} {
+		all, err := c.Tokens().List(t.Context(), url.Values{"limit": {"2"}})
+		f.must(err)
+		if len(all) != 2 || !strings.HasPrefix(all[0].Name, who) {
+			t.Errorf("the first of %s are %+v", who, all)
+		}
+		if all, err = c.Tokens().List(t.Context(), nil); err != nil || len(all) != 6 {
+			t.Errorf("%s has %d tokens, %v: six are wanted", who, len(all), err)
+		}
+	}
+	if all, err := f.client.Tokens().List(t.Context(), nil); err != nil || len(all) != 12 {
+		t.Errorf("there are %d tokens, %v", len(all), err)
+	}
+}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -44,7 +43,7 @@ func (s *Server) mountTokens() {
 		return operation{method: method, path: "/v1/tokens" + path, id: id, tag: "Tokens", summary: summary, role: shield.RoleViewer}
 	}
 	list := op("GET", "", "listTokens", "List one's own tokens; an admin: all")
-	list.params, list.fails = []param{byName, byUser, limit}, []shield.Code{shield.NotFound}
+	list.params, list.fails = append([]param{byName, byUser}, tokenPager.params()...), []shield.Code{shield.NotFound}
 	handle(s, list, s.listTokens)
 	create := op("POST", "", "createToken", "Make a token; the answer alone has its value")
 	create.body, create.status, create.fails = bodyOf[TokenRequest]("name"), http.StatusCreated, []shield.Code{shield.Conflict, shield.NotFound}
@@ -64,28 +63,25 @@ func (s *Server) mountTokens() {
 }
 
 func (s *Server) listTokens(ctx context.Context, c *call) ([]*shield.Token, error) {
-	f, err := c.filter()
-	if err != nil {
-		return nil, err
-	}
 	p := principal(ctx)
+	user := ""
 	if !p.Role.Allows(shield.RoleAdmin) {
-		f.User = p.User
+		user = p.User
 	}
-	if user := c.query.text("user"); user != "" {
-		if f.User, err = s.userID(ctx, p, user); err != nil {
+	if ref := c.query.text("user"); ref != "" {
+		var err error
+		if user, err = s.userID(ctx, p, ref); err != nil {
 			return nil, err
 		}
 	}
-	if f.User == "" && p.Token != "" && !p.Role.Allows(shield.RoleAdmin) { // a token of nobody sees itself
+	if user == "" && p.Token != "" && !p.Role.Allows(shield.RoleAdmin) { // a token of nobody sees itself
 		t, err := s.catalog.Token(ctx, p.Token)
 		return []*shield.Token{t}, unknown(err)
 	}
-	all, err := s.catalog.Tokens(ctx, f)
-	if err != nil {
-		return nil, err
-	}
-	return nonNil(slices.DeleteFunc(all, func(t *shield.Token) bool { return !owns(p, t) })), nil
+	return paged(ctx, c, tokenPager, func(ctx context.Context, f shield.Filter) ([]*shield.Token, error) {
+		f.User = user
+		return s.catalog.Tokens(ctx, f)
+	})
 }
 
 // owns reports whether a token is for somebody to see and change.
