@@ -116,7 +116,10 @@ func (a *Agent) renew(ctx context.Context) {
 			wait = min(time.Until(pki.RenewAt(pair.Leaf)), time.Hour)
 			if wait <= 0 {
 				// A clock that is wrong makes a new certificate due at once, too.
-				wait = min(time.Minute, pair.Leaf.NotAfter.Sub(pair.Leaf.NotBefore)/10)
+				wait = time.Minute
+				if left := time.Until(pair.Leaf.NotAfter); left > 0 {
+					wait = min(wait, left/10+50*time.Millisecond)
+				}
 				if err := a.renewNow(ctx); err != nil && ctx.Err() == nil {
 					a.log.Warn("the certificate was not renewed", "expires", pair.Leaf.NotAfter, "err", err)
 				}
