@@ -37,7 +37,7 @@ var allowed = map[string][]string{
 	"plugins-wasm/fs":                       {"plugin/pdk", "plugins-wasm/fs/fs"},
 	"plugins-wasm/fs/fs":                    {"", "plugin", "plugin/pdk", "plugins-wasm/internal/stream"}, // pdk for the sandbox only
 	"plugins-wasm/fs/fstest":                {},
-	"agent":                                 {"", "internal/able", "internal/pki", "internal/storewire", "plugin"},
+	"agent":                                 {"", "internal/able", "internal/durable", "internal/pki", "internal/storewire", "plugin"},
 	"plugins-wasm/postgres":                 {"plugin/pdk", "plugins-wasm/postgres/postgres"},
 	"plugins-wasm/postgres/postgres":        {"", "plugin", "plugin/pdk", "plugins-wasm/fs/fs", "plugins-wasm/internal/pg", "plugins-wasm/internal/tool"},
 	"plugins-wasm/docker-postgres":          {"plugin/pdk", "plugins-wasm/docker-postgres/dockerpg"},
@@ -64,6 +64,7 @@ var allowed = map[string][]string{
 	"server":                                {"", "internal/password", "plugin", "scheduler/retention", "scheduler/timespec"}, // what only computes
 	"server/ui":                             {},
 	"daemon":                                {"*"},
+	"internal/durable":                      nil,
 	"internal/period":                       nil,
 	"server/apply":                          {"", "internal/period", "plugin", "scheduler/timespec", "server"},
 	"internal/agenthost":                    {"*"},

@@ -15,6 +15,7 @@ import (
 	"sync"
 
 	"github.com/shieldhq/shield"
+	"github.com/shieldhq/shield/internal/durable"
 	"github.com/shieldhq/shield/internal/pki"
 )
 
@@ -104,7 +105,7 @@ func (s *state) request() ([]byte, error) {
 		if data, err = pki.EncodeKey(key); err != nil {
 			return nil, err
 		}
-		if err := writeDurably(s.path(keyFile), data); err != nil {
+		if err := durable.WriteFile(s.path(keyFile), data, nil); err != nil {
 			return nil, err
 		}
 	} else if err != nil {
@@ -117,11 +118,11 @@ func (s *state) request() ([]byte, error) {
 func (s *state) keep(cert, authority []byte) error {
 	certPEM := pki.EncodeCertificate(cert)
 	if authority != nil {
-		if err := writeDurably(s.path(authorityFile), pki.EncodeCertificate(authority)); err != nil {
+		if err := durable.WriteFile(s.path(authorityFile), pki.EncodeCertificate(authority), nil); err != nil {
 			return err
 		}
 	}
-	if err := writeDurably(s.path(certFile), certPEM); err != nil {
+	if err := durable.WriteFile(s.path(certFile), certPEM, nil); err != nil {
 		return err
 	}
 	key, err := os.ReadFile(s.path(keyFile))
@@ -137,7 +138,7 @@ func (s *state) keep(cert, authority []byte) error {
 
 // joinWith notes the digest of the token that the agent has joined with.
 func (s *state) joinWith(digest string) error {
-	return writeDurably(s.path(tokenFile), []byte(digest+"\n"))
+	return durable.WriteFile(s.path(tokenFile), []byte(digest+"\n"), nil)
 }
 
 func (s *state) joinedWith() string {
@@ -160,7 +161,7 @@ func (s *state) record(r *record) error {
 	if err != nil {
 		return err
 	}
-	return writeDurably(s.recordPath(&r.Held), data)
+	return durable.WriteFile(s.recordPath(&r.Held), data, nil)
 }
 
 func (s *state) drop(h *Held) error { return os.Remove(s.recordPath(h)) }
@@ -190,26 +191,4 @@ func (s *state) records() ([]*record, error) {
 		all = append(all, r)
 	}
 	return all, nil
-}
-
-// writeDurably writes a file of mode 0600 by way of a temporary one.
-func writeDurably(path string, data []byte) error {
-	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, ".new-*") // 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(data)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

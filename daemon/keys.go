@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/shieldhq/shield"
+	"github.com/shieldhq/shield/internal/durable"
 	"github.com/shieldhq/shield/internal/keyring"
 )
 
@@ -95,7 +96,7 @@ func ensure(path string, generate func() ([]byte, error), may bool) (bool, error
 	if err != nil {
 		return false, err
 	}
-	return true, writeDurably(path, data)
+	return true, durable.WriteFile(path, data, nil)
 }
 
 // checkMode refuses a key that others can read.
@@ -110,12 +111,11 @@ func checkMode(path string) error {
 	return nil
 }
 
-// writeDurably writes a file of mode 0600 by way of a temporary one.
-func writeDurably(path string, data []byte) error { return writeAs(path, data, "") }
-
 // replaceDurably writes a file of mode 0600 that goes on belonging to whom it
 // belongs to.
-func replaceDurably(path string, data []byte) error { return writeAs(path, data, path) }
+func replaceDurably(path string, data []byte) error {
+	return durable.WriteFile(path, data, func(name string) error { return keepOwner(name, path) })
+}
 
 // keepOwner gives a file to the owner of another one. For who is not allowed to
 // give files away they are the same.
@@ -128,31 +128,6 @@ func keepOwner(path, like string) error {
 		return err
 	}
 	return os.Chown(path, int(st.Uid), int(st.Gid))
-}
-
-func writeAs(path string, data []byte, like string) error {
-	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, ".new-*") // 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(data)
-	if like != "" {
-		err = errors.Join(err, keepOwner(f.Name(), like))
-	}
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 func newIdentity() ([]byte, error) {
