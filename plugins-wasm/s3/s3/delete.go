@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -145,24 +146,29 @@ func (s *store) versions(ctx context.Context, o op, name string) (list []minio.O
 // that came of it is a delete marker.
 func (s *store) remove(ctx context.Context, o op, name, version string) (marked bool, err error) {
 	err = s.attempt(ctx, o, func(ctx context.Context) error {
-		noted, said := withNote(ctx)
-		err := s.core.RemoveObject(noted, s.c.Bucket, name, minio.RemoveObjectOptions{VersionID: version})
-		if own, ok := ctx.Value(noteKey{}).(*note); ok {
-			*own = *said
-		}
-		if code := minio.ToErrorResponse(err).Code; code == "NoSuchKey" || code == "NoSuchVersion" {
-			err = nil
-		}
-		marked = version == "" && said.deleteMarker
+		marked, err = s.removeOnce(ctx, name, version)
 		if err == nil || !mayBeLocked(err) {
 			return err
 		}
-		if lock := s.lockOf(ctx, name, version); lock != nil {
-			return lock
+		over, lock := s.lockOf(ctx, name, version)
+		if over {
+			marked, err = s.removeOnce(ctx, name, version)
 		}
-		return err
+		return cmp.Or(lock, err)
 	})
 	return marked, err
+}
+
+func (s *store) removeOnce(ctx context.Context, name, version string) (marked bool, err error) {
+	noted, said := withNote(ctx)
+	err = s.core.RemoveObject(noted, s.c.Bucket, name, minio.RemoveObjectOptions{VersionID: version})
+	if own, ok := ctx.Value(noteKey{}).(*note); ok {
+		*own = *said
+	}
+	if code := minio.ToErrorResponse(err).Code; code == "NoSuchKey" || code == "NoSuchVersion" {
+		err = nil
+	}
+	return version == "" && said.deleteMarker, err
 }
 
 // confirmGone asks once more: some services say yes to everything.

@@ -5,17 +5,21 @@ package s3_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/minio/minio-go/v7"
 
 	"github.com/shieldhq/shield"
+	"github.com/shieldhq/shield/internal/faultproxy"
 	"github.com/shieldhq/shield/internal/shieldtest"
 	"github.com/shieldhq/shield/plugin"
 	"github.com/shieldhq/shield/plugins-wasm/s3/s3"
@@ -258,6 +262,39 @@ func TestLockExpires(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(100 * time.Millisecond)
+	}
+	if left := s.left(t, bucket); len(left) > 0 {
+		t.Errorf("left behind: %q", left)
+	}
+}
+
+// TestLockExpiresMeanwhile: a removal is refused for a lock that is over when
+// the service is asked for it.
+func TestLockExpiresMeanwhile(t *testing.T) {
+	t.Parallel()
+	s := startMinIO(t)
+	bucket := s.bucket(t, true)
+	p := faultproxy.StartHTTP(t, s.URL, &faultproxy.Options{TLS: s.ca.Serve(t), Upstream: &tls.Config{RootCAs: s.ca.Pool}})
+	st := openNative(t, s.endpoint(t, bucket, fields{"url": p.URL, "lock_mode": "governance"}))
+	until := time.Now().Add(3 * time.Second).Truncate(time.Second)
+	if _, err := st.(plugin.Keeper).PutUntil(t.Context(), "a", strings.NewReader("x"), until); err != nil {
+		t.Fatal(err)
+	}
+	var refused atomic.Bool
+	p.Set(faultproxy.Rule{
+		Match: func(r *http.Request) bool {
+			if r.Method == http.MethodHead {
+				refused.Store(true)
+				time.Sleep(time.Until(until.Add(10 * time.Millisecond)))
+			}
+			return false
+		},
+	})
+	if err := st.Delete(t.Context(), "a"); err != nil {
+		t.Error(err)
+	}
+	if !refused.Load() {
+		t.Error("the service has not been asked for the lock")
 	}
 	if left := s.left(t, bucket); len(left) > 0 {
 		t.Errorf("left behind: %q", left)
