@@ -93,17 +93,10 @@ func inspect(ctx context.Context, path string) (version int, err error) {
 	pool := openPool(dsn(path, []setting{{"busy_timeout", "5000", ""}, {"query_only", "1", ""}})+"&mode=ro", 1)
 	defer pool.Close()
 	var id, tables int
-	for _, q := range []struct {
-		sql  string
-		dest *int
-	}{
-		{"PRAGMA application_id", &id},
-		{"PRAGMA user_version", &version},
-		{"SELECT count(*) FROM sqlite_schema", &tables},
-	} {
-		if err := pool.DB.QueryRowContext(ctx, q.sql).Scan(q.dest); err != nil {
-			return 0, inspectError(path, err)
-		}
+	const q = `SELECT (SELECT application_id FROM pragma_application_id), (SELECT user_version FROM pragma_user_version),
+		(SELECT count(*) FROM sqlite_schema)` // at once: another process may be making the catalog
+	if err := pool.DB.QueryRowContext(ctx, q).Scan(&id, &version, &tables); err != nil {
+		return 0, inspectError(path, err)
 	}
 	if id == applicationID {
 		return version, nil
