@@ -50,9 +50,6 @@ type Archive struct {
 	// Held archives are not purged, by retention or by request, until they are
 	// released.
 	Held bool `json:"held"`
-	// ReviewAt is when retention looks again at an archive that a rule of its
-	// policy keeps beyond its expiry; zero for others.
-	ReviewAt time.Time `json:"review_at,omitzero"`
 	// Suspicion says why the archive does not look like those that its job made
 	// of the target before; empty if it does.
 	Suspicion string `json:"suspicion"`

@@ -153,19 +153,19 @@ type ArchiveService interface {
 	// manifest a store has under a key; empty if none is.
 	KeyOwner(ctx context.Context, store, key string) (uuid string, err error)
 	// UpdateArchive writes notes, status, purge reason, expiry, whether it is
-	// held, its review, and its acknowledgement, which is never taken back. It
-	// returns Conflict for what follows from a read that is out of date: for
-	// another Version and, where that is 0, to give up an archive that is held,
-	// to take back that one was given up, and to hold or release it with
-	// another review.
+	// held, and its acknowledgement, which is never taken back. It returns
+	// Conflict for what follows from a read that is out of date: for another
+	// Version and, where that is 0, to give up an archive that is held and to
+	// take back that one was given up.
 	UpdateArchive(ctx context.Context, a *Archive) error
-	// ReviewArchives asks decide about some of the targets that have valid
-	// archives, not held, whose expiry or, if there is one, whose review is at
-	// or before now, those waiting longest first. Of these archives, it makes
-	// the unwanted ones expired, for a reason that names their expiry, and has
-	// the others reviewed at next. It passes over those that have changed
-	// since decide was asked, and never gives up the newest valid one of a
-	// target that is not suspicious. It reports whether there may be more.
+	// ReviewArchives asks decide about some of the targets whose review is due,
+	// those waiting longest first. It is due when a valid archive, not held, has
+	// expired by now; where decide kept one, at the next of that call, or as
+	// soon as an archive of the target is made or changes. Of those that have
+	// expired, it makes the unwanted ones expired, for a reason that names their
+	// expiry. It passes over those that have changed since decide was asked, and
+	// never gives up the newest valid one of a target that is not suspicious. It
+	// reports whether there may be more.
 	ReviewArchives(ctx context.Context, now, next time.Time, decide func(*Review) error) (more bool, err error)
 	// ArchivesToPurge returns at most limit archives that are expired or
 	// purging and for which no purge is queued or runs, by UUID, from the first

@@ -29,7 +29,6 @@ type archiveRow struct {
 	Status           string `bun:"status"`
 	PurgeReason      string `bun:"purge_reason"`
 	Held             bool   `bun:"held"`
-	ReviewAt         stamp  `bun:"review_at"`
 	Suspicion        string `bun:"suspicion"`
 	AcknowledgedAt   stamp  `bun:"acknowledged_at"`
 	AcknowledgedBy   string `bun:"acknowledged_by"`
@@ -56,7 +55,7 @@ func archiveToRow(a *shield.Archive) *archiveRow {
 		UUID: a.UUID, Version: a.Version, Target: a.Target, TargetName: a.TargetName, Store: a.Store, StoreName: a.StoreName, Job: a.Job,
 		Key: a.Key, ManifestKey: a.ManifestKey,
 		TakenAt: stampOf(a.TakenAt), ExpiresAt: stampOf(a.ExpiresAt),
-		Notes: a.Notes, Status: string(a.Status), PurgeReason: a.PurgeReason, Held: a.Held, ReviewAt: stampOf(a.ReviewAt),
+		Notes: a.Notes, Status: string(a.Status), PurgeReason: a.PurgeReason, Held: a.Held,
 		Suspicion: a.Suspicion, AcknowledgedAt: stampOf(a.AcknowledgedAt), AcknowledgedBy: a.AcknowledgedBy, AcknowledgedNote: a.AcknowledgedNote,
 		MissingAt: stampOf(a.MissingAt),
 		Plugin:    a.Plugin, PluginVersion: a.PluginVersion, PluginDigest: a.PluginDigest,
@@ -72,7 +71,7 @@ func (r *archiveRow) noun() *shield.Archive {
 		UUID: r.UUID, Version: r.Version, Target: r.Target, TargetName: r.TargetName, Store: r.Store, StoreName: r.StoreName, Job: r.Job,
 		Key: r.Key, ManifestKey: r.ManifestKey,
 		TakenAt: r.TakenAt.Time, ExpiresAt: r.ExpiresAt.Time,
-		Notes: r.Notes, Status: shield.ArchiveStatus(r.Status), PurgeReason: r.PurgeReason, Held: r.Held, ReviewAt: r.ReviewAt.Time,
+		Notes: r.Notes, Status: shield.ArchiveStatus(r.Status), PurgeReason: r.PurgeReason, Held: r.Held,
 		Suspicion: r.Suspicion, AcknowledgedAt: r.AcknowledgedAt.Time, AcknowledgedBy: r.AcknowledgedBy, AcknowledgedNote: r.AcknowledgedNote,
 		MissingAt: r.MissingAt.Time,
 		Plugin:    r.Plugin, PluginVersion: r.PluginVersion, PluginDigest: r.PluginDigest,
@@ -174,7 +173,7 @@ func (db *DB) UpdateArchive(ctx context.Context, a *shield.Archive) error {
 		}
 		made = *old
 		made.Notes, made.Status, made.PurgeReason, made.ExpiresAt = a.Notes, a.Status, a.PurgeReason, whole(a.ExpiresAt)
-		made.Held, made.ReviewAt = a.Held, whole(a.ReviewAt)
+		made.Held = a.Held
 		acknowledged := old.Suspicious() && !a.AcknowledgedAt.IsZero()
 		if acknowledged {
 			made.AcknowledgedAt, made.AcknowledgedBy, made.AcknowledgedNote = whole(a.AcknowledgedAt), a.AcknowledgedBy, a.AcknowledgedNote
@@ -223,8 +222,8 @@ func checkArchiveUpdate(old, a *shield.Archive) error {
 }
 
 // checkArchiveFresh refuses what was made of an archive as it no longer is. To
-// hold or to release one is an update of its own, and so is to give one up: one
-// that seems to do both would take back what somebody else did meanwhile.
+// hold one and to give it up are updates of their own: one that seems to do
+// both would take back what somebody else did meanwhile.
 func checkArchiveFresh(old, a *shield.Archive) error {
 	going := func(s shield.ArchiveStatus) bool { return s == shield.ArchiveExpired || s == shield.ArchivePurging }
 	changed := func(field, now string) error {
@@ -235,8 +234,6 @@ func checkArchiveFresh(old, a *shield.Archive) error {
 		return changed("status", string(old.Status))
 	case old.Held && going(a.Status) && !going(old.Status):
 		return changed("held", "held")
-	case old.Held != a.Held && !whole(a.ReviewAt).Equal(old.ReviewAt):
-		return changed("review_at", old.ReviewAt.UTC().Format(time.RFC3339))
 	case a.Version != 0 && a.Version != old.Version:
 		return &shield.Error{Code: shield.Conflict, Field: "version",
 			Message: fmt.Sprintf("archive %s was changed meanwhile: version %d now, %d given", a.UUID, old.Version, a.Version)}

@@ -105,14 +105,16 @@ func (db *DB) ArchivesSQL(f shield.Filter) string {
 }
 
 func (db *DB) WaitingSQL() string {
-	return waitingQuery(db.reader, time.Unix(1, 0), []string{"a", "b"}).String()
+	return dueReviewsQuery(db.reader, time.Unix(1, 0), []dueReview{{Target: "a"}, {Target: "b"}}).String()
 }
 
 func (db *DB) ValidSQL() string { return validQuery(db.reader, []string{"x", "y"}).String() }
 
 func (db *DB) DoubtfulSQL() string { return doubtfulQuery(db.reader, []string{"x", "y"}).String() }
 
-func (db *DB) KeepSQL() string { return strings.Replace(keepArchives("(1, 1), (2, 1)"), "?", "0", 1) }
+func (db *DB) PutOffSQL() string { return putOffReviews("(1, 1, 1), (2, 1, 1)") }
+
+func (db *DB) EndReviewsSQL() string { return endReviews("(1, 1), (2, 1)") }
 
 func (db *DB) GiveUpSQL() string { return giveUpArchives("(1, 1), (2, 1)") }
 
@@ -171,9 +173,6 @@ func (db *DB) ChangedSchedulesSQL() string {
 func (db *DB) AuditSQL(f shield.AuditFilter) string {
 	return auditQuery(db.reader, (*auditRow)(nil), f).String()
 }
-
-// ReviewNewestSQL is the statement of a new archive about the one before it.
-var ReviewNewestSQL = strings.Replace(reviewNewest, "?", "'x'", 1)
 
 // KeyOwnerSQL asks whose a key is.
 var KeyOwnerSQL = strings.ReplaceAll(keyOwnerSQL, "?", "'x'")

@@ -153,7 +153,7 @@ func insertArchive(ctx context.Context, tx bun.Tx, t *shield.Task, a shield.Arch
 	if err := checkArchive(ctx, tx, t, &a); err != nil {
 		return nil, err
 	}
-	if _, err := tx.Tx.ExecContext(ctx, reviewNewest, a.Target); err != nil {
+	if _, err := tx.Tx.ExecContext(ctx, reviewSoon, floorMilli(at), a.Target); err != nil {
 		return nil, err
 	}
 	if err := insert(ctx, tx, archiveToRow(&a)); err != nil {
@@ -171,11 +171,9 @@ func insertArchive(ctx context.Context, tx bun.Tx, t *shield.Task, a shield.Arch
 	return &a, recordEvent(ctx, tx, &shield.Event{At: at, Kind: shield.EventArchiveSuspicious, Subject: a.UUID, Message: text})
 }
 
-// reviewNewest has the newest valid archive of a target looked at again as soon
-// as it has expired, since it is the newest no more. A review that takes it for
-// that in this moment puts that off, once.
-const reviewNewest = `UPDATE archives SET review_at = NULL, version = version + 1 WHERE review_at IS NOT NULL AND id = (
-	SELECT id FROM archives INDEXED BY archives_valid WHERE status = 'valid' AND target_uuid = ? ORDER BY taken_at DESC, id DESC LIMIT 1)`
+// reviewSoon has the archives of a target looked at again: what was kept for
+// being among the newest is so no more.
+const reviewSoon = "UPDATE reviews SET due_at = min(due_at, ?), version = version + 1 WHERE target_uuid = ?"
 
 // completeArchive takes from the task what the runner left out. What the task
 // says of target, store and job always holds: a runner cannot move an archive.

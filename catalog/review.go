@@ -14,13 +14,12 @@ import (
 )
 
 const (
-	// reviewAtOnce is how many archives a review begins with. Those of the same
-	// targets that have expired, too, come with them.
+	// reviewAtOnce is of how many targets a page is.
 	reviewAtOnce = 200
-	// settledAtOnce bounds a transaction, so that other writers wait for some
+	// givenAtOnce bounds a transaction, so that other writers wait for some
 	// hundredths of a second at the most.
-	settledAtOnce = 1000
-	// reviewPages is how often that is done before other work is.
+	givenAtOnce = 1000
+	// reviewPages is how many pages there are before other work is done.
 	reviewPages = 4
 )
 
@@ -31,10 +30,17 @@ type reviewed struct {
 	id int64
 }
 
+// A dueReview says that the archives of a target are to be looked at.
+type dueReview struct {
+	ID      int64  `bun:"id"`
+	Target  string `bun:"target_uuid"`
+	Version int64  `bun:"version"`
+}
+
 // A reviewPage is some targets with all their archives, as they were read.
 type reviewPage struct {
-	targets []string
-	reviews []*shield.Review
+	due     []dueReview
+	reviews map[string]*shield.Review // by target
 	all     []reviewed
 	more    bool // archives of other targets may wait
 	err     error
@@ -51,7 +57,7 @@ func (db *DB) ReviewArchives(ctx context.Context, now, next time.Time, decide fu
 		}
 		ahead := make(chan *reviewPage, 1)
 		if last := n == reviewPages-1; page.more && !last {
-			go func() { ahead <- db.readReviewPage(ctx, now, page.targets) }()
+			go func() { ahead <- db.readReviewPage(ctx, now, page.due) }()
 		} else {
 			ahead <- nil
 		}
@@ -68,18 +74,23 @@ func (db *DB) ReviewArchives(ctx context.Context, now, next time.Time, decide fu
 	return page.more, nil
 }
 
-// readReviewPage reads of the targets whose archives wait longest, but not of
-// some that are being settled.
-func (db *DB) readReviewPage(ctx context.Context, now time.Time, settling []string) *reviewPage {
+// readReviewPage reads of the targets that wait longest, but not of some that
+// are being settled.
+func (db *DB) readReviewPage(ctx context.Context, now time.Time, settling []dueReview) *reviewPage {
 	page := &reviewPage{}
 	page.err = db.read(ctx, "catalog.ReviewArchives", func(ctx context.Context, q bun.IDB) error { return page.read(ctx, q, now, settling) })
 	return page
 }
 
-// settlePage asks about a page and writes what was decided.
+// settlePage asks about a page and writes what was decided. What a review says
+// of the next one is written last: if that fails, it is asked again.
 func (db *DB) settlePage(ctx context.Context, page *reviewPage, now, next time.Time, decide func(*shield.Review) error) error {
 	unwanted := map[string]bool{}
-	for _, r := range page.reviews {
+	for _, d := range page.due {
+		r := page.reviews[d.Target]
+		if r == nil {
+			continue
+		}
 		if err := decide(r); err != nil {
 			return err
 		}
@@ -87,10 +98,18 @@ func (db *DB) settlePage(ctx context.Context, page *reviewPage, now, next time.T
 			unwanted[uuid] = r.Unwanted[uuid]
 		}
 	}
-	all := slices.DeleteFunc(page.all, func(a reviewed) bool { return !forReview(a.Archive, now) })
-	slices.SortFunc(all, func(a, b reviewed) int { return cmp.Compare(a.id, b.id) })
-	for some := range slices.Chunk(all, settledAtOnce) {
-		err := db.write(ctx, "catalog.ReviewArchives", func(ctx context.Context, tx bun.Tx) error { return settleReviews(ctx, tx, some, unwanted, next) })
+	given := slices.DeleteFunc(page.all, func(a reviewed) bool { return !unwanted[a.UUID] || !hasExpired(a.Archive, now) })
+	slices.SortFunc(given, func(a, b reviewed) int { return cmp.Compare(a.id, b.id) })
+	for last := false; !last; {
+		some := given[:min(len(given), givenAtOnce)]
+		given = given[len(some):]
+		last = len(given) == 0
+		err := db.write(ctx, "catalog.ReviewArchives", func(ctx context.Context, tx bun.Tx) error {
+			if err := giveUp(ctx, tx, some); err != nil || !last {
+				return err
+			}
+			return putOff(ctx, tx, page, now, next)
+		})
 		if err != nil {
 			return err
 		}
@@ -98,70 +117,84 @@ func (db *DB) settlePage(ctx context.Context, page *reviewPage, now, next time.T
 	return nil
 }
 
-// forReview reports what the index archives_expiry says.
-func forReview(a *shield.Archive, now time.Time) bool {
-	at := a.ReviewAt
-	if at.IsZero() {
-		at = a.ExpiresAt
-	}
-	return a.Status == shield.ArchiveValid && !a.Held && !at.IsZero() && !at.After(now)
+func mayExpire(a *shield.Archive) bool {
+	return a.Status == shield.ArchiveValid && !a.Held && !a.ExpiresAt.IsZero()
 }
 
-// read fills the page with the targets of the archives that wait longest, and
-// all their archives.
-func (page *reviewPage) read(ctx context.Context, q bun.IDB, now time.Time, settling []string) error {
-	var waiting []string
-	if err := waitingQuery(q, now, settling).Scan(ctx, &waiting); err != nil || len(waiting) == 0 {
+func hasExpired(a *shield.Archive, now time.Time) bool {
+	return mayExpire(a) && !a.ExpiresAt.After(now)
+}
+
+// nextReview is when one of some archives expires or, if one has, at next:
+// whatever kept it may not do so then. Zero if none ever does.
+func nextReview(archives []*shield.Archive, now, next time.Time) (at time.Time) {
+	for _, a := range archives {
+		t := a.ExpiresAt
+		if hasExpired(a, now) {
+			t = next
+		}
+		if mayExpire(a) && (at.IsZero() || t.Before(at)) {
+			at = t
+		}
+	}
+	return at
+}
+
+// read fills the page with the targets that wait longest, and all their
+// archives. The targets come first: what changes of these meanwhile raises the
+// version.
+func (page *reviewPage) read(ctx context.Context, q bun.IDB, now time.Time, settling []dueReview) error {
+	if err := dueReviewsQuery(q, now, settling).Scan(ctx, &page.due); err != nil || len(page.due) == 0 {
 		return err
 	}
-	more := len(waiting) == reviewAtOnce
-	slices.Sort(waiting)
-	waiting = slices.Compact(waiting)
-	var all []reviewed
-	for _, query := range []*bun.SelectQuery{validQuery(q, waiting), doubtfulQuery(q, waiting)} {
+	page.more = len(page.due) == reviewAtOnce
+	targets := targetsOf(page.due)
+	for _, query := range []*bun.SelectQuery{validQuery(q, targets), doubtfulQuery(q, targets)} {
 		var err error
-		if all, err = readReviewed(ctx, query, all); err != nil {
+		if page.all, err = readReviewed(ctx, query, page.all); err != nil {
 			return err
 		}
 	}
-	var reviews []*shield.Review
-	byTarget, jobs := map[string]*shield.Review{}, map[string]bool{}
-	for _, a := range all {
-		r := byTarget[a.Target]
+	page.reviews = map[string]*shield.Review{}
+	jobs := map[string]bool{}
+	for _, a := range page.all {
+		r := page.reviews[a.Target]
 		if r == nil {
 			r = &shield.Review{Target: a.Target, Policies: map[string]*shield.Policy{}, Unwanted: map[string]bool{}}
-			byTarget[a.Target], reviews = r, append(reviews, r)
+			page.reviews[a.Target] = r
 		}
 		r.Archives = append(r.Archives, a.Archive)
 		jobs[a.Job] = true
 	}
 	of, err := policiesOf(ctx, q, jobs)
-	for _, r := range reviews {
+	for _, r := range page.reviews {
 		for _, a := range r.Archives {
 			if p := of[a.Job]; p != nil {
 				r.Policies[a.Job] = p
 			}
 		}
 	}
-	page.targets, page.reviews, page.all, page.more = waiting, reviews, all, more
 	return err
 }
 
-// waitingQuery names its index, since SQLite would rather sort all valid
-// archives.
-func waitingQuery(db bun.IDB, now time.Time, settling []string) *bun.SelectQuery {
-	q := db.NewSelect().TableExpr("archives AS n INDEXED BY archives_expiry").Column("n.target_uuid").
-		Where("n.status = 'valid' AND n.held = 0").
-		Where("coalesce(n.review_at, n.expires_at) <= ?", floorMilli(now)).
-		OrderExpr("coalesce(n.review_at, n.expires_at), n.id").Limit(reviewAtOnce)
+func targetsOf(due []dueReview) (targets []string) {
+	for _, d := range due {
+		targets = append(targets, d.Target)
+	}
+	return targets
+}
+
+func dueReviewsQuery(db bun.IDB, now time.Time, settling []dueReview) *bun.SelectQuery {
+	q := db.NewSelect().TableExpr("reviews AS n").Column("n.id", "n.target_uuid", "n.version").
+		Where("n.due_at <= ?", floorMilli(now)).OrderExpr("n.due_at, n.id").Limit(reviewAtOnce)
 	if len(settling) > 0 {
-		q.Where("n.target_uuid NOT IN (?)", bun.List(settling))
+		q.Where("n.target_uuid NOT IN (?)", bun.List(targetsOf(settling)))
 	}
 	return q
 }
 
 func reviewedColumns(q *bun.SelectQuery, targets []string) *bun.SelectQuery {
-	return q.Column("n.id", "n.uuid", "n.version", "n.target_uuid", "n.job_uuid", "n.taken_at", "n.expires_at", "n.review_at",
+	return q.Column("n.id", "n.uuid", "n.version", "n.target_uuid", "n.job_uuid", "n.taken_at", "n.expires_at",
 		"n.status", "n.held", "n.suspicion", "n.acknowledged_at").Where("n.target_uuid IN (?)", bun.List(targets))
 }
 
@@ -184,11 +217,11 @@ func readReviewed(ctx context.Context, q *bun.SelectQuery, all []reviewed) ([]re
 	defer rows.Close()
 	for rows.Next() {
 		a := reviewed{Archive: &shield.Archive{}}
-		var taken, expires, review, acknowledged stamp
-		if err := rows.Scan(&a.id, &a.UUID, &a.Version, &a.Target, &a.Job, &taken, &expires, &review, &a.Status, &a.Held, &a.Suspicion, &acknowledged); err != nil {
+		var taken, expires, acknowledged stamp
+		if err := rows.Scan(&a.id, &a.UUID, &a.Version, &a.Target, &a.Job, &taken, &expires, &a.Status, &a.Held, &a.Suspicion, &acknowledged); err != nil {
 			return nil, err
 		}
-		a.TakenAt, a.ExpiresAt, a.ReviewAt, a.AcknowledgedAt = taken.Time, expires.Time, review.Time, acknowledged.Time
+		a.TakenAt, a.ExpiresAt, a.AcknowledgedAt = taken.Time, expires.Time, acknowledged.Time
 		all = append(all, a)
 	}
 	return all, rows.Err()
@@ -220,48 +253,68 @@ func policiesOf(ctx context.Context, q bun.IDB, jobs map[string]bool) (map[strin
 	return of, err
 }
 
-// settleReviews writes what was decided about archives that are in order of
-// their ids. A reason names the expiry as RFC 3339 does.
-func settleReviews(ctx context.Context, tx bun.Tx, all []reviewed, unwanted map[string]bool, next time.Time) error {
-	var kept, given strings.Builder
-	for _, a := range all {
-		w := &kept
-		if unwanted[a.UUID] {
-			w = &given
-		}
-		if w.Len() > 0 {
-			w.WriteByte(',')
-		}
-		fmt.Fprintf(w, "(%d,%d)", a.id, a.Version)
-	}
-	if kept.Len() > 0 {
-		if _, err := tx.Tx.ExecContext(ctx, keepArchives(kept.String()), floorMilli(next)); err != nil {
-			return err
-		}
-	}
-	if given.Len() == 0 {
+// giveUp has archives that are in order of their ids expired, unless they have
+// changed. A reason names the expiry as RFC 3339 does.
+func giveUp(ctx context.Context, tx bun.Tx, given []reviewed) error {
+	if len(given) == 0 {
 		return nil
 	}
-	_, err := tx.Tx.ExecContext(ctx, giveUpArchives(given.String()))
+	var list []string
+	for _, a := range given {
+		list = append(list, fmt.Sprintf("(%d,%d)", a.id, a.Version))
+	}
+	_, err := tx.Tx.ExecContext(ctx, giveUpArchives(strings.Join(list, ",")))
 	return err
 }
 
-// unchanged are the archives of a list, by id and version. The plus keeps
-// SQLite from beginning with all valid archives.
-func unchanged(list, set, where string) string {
-	return `WITH d (id, version) AS (VALUES ` + list + `)
-UPDATE archives SET ` + set + `, version = archives.version + 1 FROM d
-WHERE archives.id = d.id AND archives.version = d.version AND +archives.status = 'valid' AND +archives.held = 0` + where
-}
-
-func keepArchives(list string) string { return unchanged(list, "review_at = ?", "") }
-
+// giveUpArchives is about a list of ids and versions. The plus keeps SQLite
+// from beginning with all valid archives.
 func giveUpArchives(list string) string {
-	return unchanged(list, `status = 'expired', purge_reason = 'expired ' || strftime('%Y-%m-%dT%H:%M:%SZ', expires_at / 1000, 'unixepoch')`, `
+	return `WITH d (id, version) AS (VALUES ` + list + `)
+UPDATE archives SET status = 'expired', purge_reason = 'expired ' || strftime('%Y-%m-%dT%H:%M:%SZ', expires_at / 1000, 'unixepoch'),
+	version = archives.version + 1
+FROM d WHERE archives.id = d.id AND archives.version = d.version AND +archives.status = 'valid' AND +archives.held = 0
 AND EXISTS (SELECT 1 FROM archives AS newer INDEXED BY archives_valid
 	WHERE newer.status = 'valid' AND newer.target_uuid = archives.target_uuid
 	AND (newer.taken_at, newer.id) > (archives.taken_at, archives.id)
-	AND (newer.suspicion = '' OR newer.acknowledged_at IS NOT NULL))`)
+	AND (newer.suspicion = '' OR newer.acknowledged_at IS NOT NULL))`
+}
+
+// putOff writes when the targets of a page are looked at again. It passes over
+// those whose archives have changed.
+func putOff(ctx context.Context, tx bun.Tx, page *reviewPage, now, next time.Time) error {
+	var later, never []string
+	for _, d := range page.due {
+		var at time.Time
+		if r := page.reviews[d.Target]; r != nil {
+			at = nextReview(r.Archives, now, next)
+		}
+		if at.IsZero() {
+			never = append(never, fmt.Sprintf("(%d,%d)", d.ID, d.Version))
+		} else {
+			later = append(later, fmt.Sprintf("(%d,%d,%d)", d.ID, d.Version, floorMilli(at)))
+		}
+	}
+	if len(later) > 0 {
+		if _, err := tx.Tx.ExecContext(ctx, putOffReviews(strings.Join(later, ","))); err != nil {
+			return err
+		}
+	}
+	if len(never) == 0 {
+		return nil
+	}
+	_, err := tx.Tx.ExecContext(ctx, endReviews(strings.Join(never, ",")))
+	return err
+}
+
+func putOffReviews(list string) string {
+	return `WITH d (id, version, due_at) AS (VALUES ` + list + `)
+UPDATE reviews SET due_at = d.due_at FROM d WHERE reviews.id = d.id AND reviews.version = d.version`
+}
+
+func endReviews(list string) string {
+	return `WITH d (id, version) AS (VALUES ` + list + `)
+DELETE FROM reviews WHERE id IN (SELECT reviews.id FROM d CROSS JOIN reviews WHERE reviews.id = d.id AND reviews.version = d.version)`
 }
 
 // OpenPurges implements shield.ArchiveService.

@@ -40,8 +40,6 @@ func testArchiveMade(t *testing.T, f *fixture) {
 func testArchiveUpdate(t *testing.T, f *fixture) {
 	a := f.addArchive(epoch())
 	a.Notes, a.PurgeReason, a.ExpiresAt, a.Status = "kept for the audit", "none", time.Time{}, shield.ArchiveInvalid
-	a.ReviewAt = epoch().Add(time.Hour)
-	must(t, f.UpdateArchive(f.ctx, a))
 	a.Held = true
 	must(t, f.UpdateArchive(f.ctx, a))
 	got, err := f.Archive(f.ctx, a.UUID)
@@ -135,14 +133,9 @@ func testArchiveStale(t *testing.T, f *fixture) {
 	stale := read(a.UUID)
 	a.Held = true
 	must(t, f.UpdateArchive(f.ctx, a))
-	for field, change := range map[string]func(*shield.Archive){
-		"held":      func(a *shield.Archive) { a.Status = shield.ArchiveExpired },
-		"review_at": func(a *shield.Archive) { a.ReviewAt = epoch().Add(time.Hour) },
-	} {
-		late := *stale
-		change(&late)
-		wantCode(t, f.UpdateArchive(f.ctx, &late), shield.Conflict, field)
-	}
+	late := *stale
+	late.Status = shield.ArchiveExpired
+	wantCode(t, f.UpdateArchive(f.ctx, &late), shield.Conflict, "held")
 	wantSame(t, "the archive that is held", read(a.UUID), a)
 
 	a.Held = false
@@ -157,14 +150,13 @@ func testArchiveStale(t *testing.T, f *fixture) {
 	wantSame(t, "the archive that was given up", read(a.UUID), a)
 }
 
-// testArchiveVersion has two schedulers review an archive in the same
-// millisecond, and a user hold it in between.
+// testArchiveVersion has two users write the same of an archive in the same
+// millisecond, and a third hold it in between.
 func testArchiveVersion(t *testing.T, f *fixture) {
 	a := f.addArchive(epoch())
 	wantSame(t, "the first version", a.Version, int64(1))
 	first, second := *a, *a
-	first.ReviewAt = epoch().Add(time.Hour)
-	second.ReviewAt = first.ReviewAt
+	first.Notes, second.Notes = "kept for the audit", "kept for the audit"
 	must(t, f.UpdateArchive(f.ctx, &first))
 	held := first
 	held.Held = true

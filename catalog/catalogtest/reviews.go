@@ -10,7 +10,7 @@ import (
 	"github.com/shieldhq/shield"
 )
 
-// review gives up what is unwanted, and has all else looked at an hour later.
+// review gives up what is unwanted, and has the rest looked at an hour later.
 func (f *fixture) review(now time.Time, unwanted func(a *shield.Archive) bool) {
 	f.t.Helper()
 	for more := true; more; {
@@ -40,6 +40,10 @@ func testExpired(t *testing.T, open func(t testing.TB) shield.Catalog) {
 			must(f.t, f.UpdateArchive(f.ctx, a))
 		}
 	}
+	kept := func(f *fixture, names map[string]string) { // by a review, all of them
+		newer(f, names)
+		f.review(now.Add(time.Second), func(*shield.Archive) bool { return false })
+	}
 	for _, test := range []struct {
 		name   string
 		change func(f *fixture, names map[string]string)
@@ -51,8 +55,27 @@ func testExpired(t *testing.T, open func(t testing.TB) shield.Catalog) {
 		{"when all but one have expired", nil, now.Add(time.Hour), "a"},
 		{"when a newer one exists", newer, now.Add(time.Second), "ad"},
 		{"without the one that is held", set(func(a *shield.Archive) { a.Held = true }), now.Add(time.Second), "d"},
-		{"before a review", set(func(a *shield.Archive) { a.ReviewAt = now.Add(time.Minute) }), now.Add(time.Second), "d"},
-		{"after it", set(func(a *shield.Archive) { a.ReviewAt = now.Add(time.Minute) }), now.Add(time.Minute), "ad"},
+		{"before the next review", kept, now.Add(59 * time.Minute), ""},
+		{"at the next review", kept, now.Add(time.Hour + time.Second), "ad"},
+		{"before it, but after one more was made", func(f *fixture, names map[string]string) {
+			kept(f, names)
+			f.addArchive(epoch().Add(2 * time.Hour))
+		}, now.Add(2 * time.Second), "ad"},
+		{"before it, but after another expiry was set", func(f *fixture, names map[string]string) {
+			kept(f, names)
+			a := f.archive(names, "c")
+			a.ExpiresAt = now
+			must(f.t, f.UpdateArchive(f.ctx, a))
+		}, now.Add(2 * time.Second), "acd"},
+		{"before it, but after one was released", func(f *fixture, names map[string]string) {
+			a := f.archive(names, "a")
+			a.Held = true
+			must(f.t, f.UpdateArchive(f.ctx, a))
+			kept(f, names)
+			a = f.archive(names, "a")
+			a.Held = false
+			must(f.t, f.UpdateArchive(f.ctx, a))
+		}, now.Add(2 * time.Second), "ad"},
 	} {
 		f := newFixture(t, open)
 		lone := f.addTarget("lone")
@@ -104,7 +127,7 @@ func testReviews(t *testing.T, f *fixture) {
 			t.Errorf("review %+v", r)
 		}
 		held := *changed // by a user, in the same moment
-		held.Held, held.ReviewAt = true, time.Time{}
+		held.Held = true
 		must(t, f.UpdateArchive(f.ctx, &held))
 		r.Unwanted[changed.UUID] = true
 		return nil
@@ -116,7 +139,6 @@ func testReviews(t *testing.T, f *fixture) {
 	for _, a := range []*shield.Archive{old, newest} {
 		got, err := f.Archive(f.ctx, a.UUID)
 		must(t, err)
-		a.ReviewAt, a.Version = now.Add(time.Hour), a.Version+1
 		wantSame(t, "an archive that is kept", got, a)
 	}
 	got, err := f.Archive(f.ctx, changed.UUID)

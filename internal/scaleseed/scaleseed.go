@@ -138,7 +138,7 @@ func Due(ctx context.Context, path string, n int, at time.Time) error {
 // looked at.
 func Expire(ctx context.Context, path string) error {
 	return change(ctx, path, "PRAGMA cache_size = -200000",
-		"UPDATE archives SET status = 'valid', purge_reason = '', review_at = NULL, expires_at = taken_at + 3600000")
+		"UPDATE archives SET status = 'valid', purge_reason = '', expires_at = taken_at + 3600000")
 }
 
 func change(ctx context.Context, path string, statements ...string) error {
