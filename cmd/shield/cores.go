@@ -15,6 +15,7 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"github.com/shieldhq/shield"
+	"github.com/shieldhq/shield/internal/durable"
 	"github.com/shieldhq/shield/server"
 )
 
@@ -106,16 +107,7 @@ func (c *cores) save() error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return shield.FieldErrorf("config", "%v", err)
 	}
-	f, err := os.CreateTemp(dir, ".config-*") // 0600
-	if err != nil {
-		return shield.FieldErrorf("config", "%v", err)
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(text)
-	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-		err = os.Rename(f.Name(), c.path)
-	}
-	if err != nil {
+	if err := durable.WriteFile(c.path, text, nil); err != nil {
 		return shield.FieldErrorf("config", "%v", err)
 	}
 	return nil

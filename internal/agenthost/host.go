@@ -25,6 +25,7 @@ import (
 	"github.com/shieldhq/shield"
 	"github.com/shieldhq/shield/agent"
 	"github.com/shieldhq/shield/archive"
+	"github.com/shieldhq/shield/internal/durable"
 	"github.com/shieldhq/shield/plugin"
 	"github.com/shieldhq/shield/task"
 	"github.com/shieldhq/shield/wasmhost"
@@ -182,20 +183,7 @@ func (h *Host) module(ctx context.Context, digest string, fetch agent.Fetch) ([]
 	if err != nil {
 		return nil, err
 	}
-	return b, keepFile(file, b)
-}
-
-func keepFile(file string, b []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(file), ".new-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(b)
-	if err := errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), file)
+	return b, durable.WriteFile(file, b, nil)
 }
 
 // narrow takes from a grant what the operator of this host denies.

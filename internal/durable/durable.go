@@ -8,12 +8,15 @@ import (
 	"path/filepath"
 )
 
+// Prefix begins the names of files that are not whole yet.
+const Prefix = ".new-"
+
 // WriteFile writes a file of mode 0600 by way of a temporary one in the same
-// folder, whose name begins with ".new-". Adjust, if not nil, is called with the
+// folder, whose name begins with Prefix. Adjust, if not nil, is called with the
 // name of that before it takes the place of the file.
 func WriteFile(path string, data []byte, adjust func(name string) error) error {
 	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, ".new-*") // 0600
+	f, err := os.CreateTemp(dir, Prefix+"*") // 0600
 	if err != nil {
 		return err
 	}

@@ -19,6 +19,7 @@ import (
 	"sync"
 
 	"github.com/shieldhq/shield"
+	"github.com/shieldhq/shield/internal/durable"
 	"github.com/shieldhq/shield/plugin"
 )
 
@@ -136,24 +137,12 @@ func digestOf(module []byte) string {
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
-// newPrefix begins the names of files that are not whole yet.
-const newPrefix = ".new-"
-
 // keep stores a module durably.
 func (l *Library) keep(digest string, module []byte) error {
 	if have, err := os.ReadFile(l.path(digest)); err == nil && digestOf(have) == digest {
 		return nil
 	}
-	f, err := os.CreateTemp(l.dir, newPrefix+"*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(module)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), l.path(digest))
+	return durable.WriteFile(l.path(digest), module, nil)
 }
 
 // current returns the current module of a name, or nil.
@@ -518,7 +507,7 @@ func (l *Library) dropFiles(ctx context.Context) error {
 	}
 	for _, e := range entries {
 		digest, isModule := strings.CutSuffix(e.Name(), ".wasm")
-		if !isModule && !strings.HasPrefix(e.Name(), newPrefix) {
+		if !isModule && !strings.HasPrefix(e.Name(), durable.Prefix) {
 			continue // not ours
 		}
 		if slices.ContainsFunc(all, func(m *shield.Module) bool { return m.Digest == "sha256:"+digest }) {
