@@ -19,8 +19,6 @@ func (s *Server) mountActions() {
 	action(s, operation{path: "/v1/targets/{ref}/probe", id: "probeTarget", tag: "Targets", summary: "Ask a target what it holds"}, shield.Request{Op: shield.OpProbeTarget})
 	action(s, operation{path: "/v1/stores/{ref}/test", id: "testStore", tag: "Stores", summary: "Store, read back and delete a small blob"}, shield.Request{Op: shield.OpTestStore})
 	action(s, operation{path: "/v1/stores/{ref}/check", id: "checkStore", tag: "Stores", summary: "Run the conformance suite on a store"}, shield.Request{Op: shield.OpCheckStore})
-	action(s, operation{method: "DELETE", path: "/v1/archives/{ref}", id: "deleteArchive", tag: "Archives", role: shield.RoleEngineer, summary: "Remove an archive from its store"},
-		shield.Request{Op: shield.OpPurge})
 	action(s, operation{path: "/v1/archives/{ref}/verify", id: "verifyArchive", tag: "Archives", summary: "Read an archive and compare it with the catalog, without a target"},
 		shield.Request{Op: shield.OpVerify})
 	take(s, queued(operation{
@@ -50,8 +48,6 @@ func action(s *Server, op operation, r shield.Request) {
 		switch r.Op {
 		case shield.OpBackup:
 			r.Job = c.ref()
-		case shield.OpPurge:
-			r.Archive, r.Reason = c.ref(), "deleted by "+principal(ctx).Name
 		case shield.OpVerify:
 			r.Archive = c.ref()
 		case shield.OpTestTarget, shield.OpProbeTarget:

@@ -54,16 +54,27 @@ func (s *Server) mountAgents() {
 	list := op("GET", "/agents", "listAgents", "List agents", shield.RoleViewer)
 	list.params = append([]param{byName}, agentPager.params()...)
 	handle(s, list, s.listAgents)
-	handle(s, op("GET", "/agents/{ref}", "getAgent", "Show an agent", shield.RoleViewer), func(ctx context.Context, c *call) (*AgentStatus, error) {
+	get := op("GET", "/agents/{ref}", "getAgent", "Show an agent", shield.RoleViewer)
+	get.tagged = true
+	handle(s, get, func(ctx context.Context, c *call) (*AgentStatus, error) {
 		a, err := s.catalog.Agent(ctx, c.ref())
 		if err != nil {
 			return nil, err
 		}
+		c.tag(a.Version)
 		return s.agentStatus(a), nil
 	})
 	remove := op("DELETE", "/agents/{ref}", "deleteAgent", "Forget an agent and revoke its certificate", shield.RoleAdmin)
+	remove.guarded = true
 	handle(s, remove, func(ctx context.Context, c *call) (nothing, error) {
-		return nothing{}, s.opts.Agents.DeleteAgent(ctx, c.ref())
+		a, err := s.catalog.Agent(ctx, c.ref())
+		if err == nil {
+			err = c.match(a.Version)
+		}
+		if err != nil {
+			return nothing{}, err
+		}
+		return nothing{}, s.opts.Agents.DeleteAgent(ctx, a.UUID)
 	})
 }
 

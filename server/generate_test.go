@@ -12,7 +12,7 @@ import (
 // TestGeneratedClient has a client generated from the document, which compiles.
 func TestGeneratedClient(t *testing.T) {
 	t.Parallel()
-	s := server.New(nilCatalog{}, nil, failing{}, nil, server.Options{Token: token, Library: noLibrary{}})
+	s := server.New(nilCatalog{}, nil, failing{}, nil, server.Options{Token: token, Library: noLibrary{}, Agents: noAgents{}})
 	document, err := s.Document()
 	if err != nil {
 		t.Fatal(err)

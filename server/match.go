@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -12,6 +13,9 @@ import (
 
 // etag is the entity tag of a version.
 func etag(version int64) string { return strconv.Quote(strconv.FormatInt(version, 10)) }
+
+// tag has the answer tell the version of what it shows.
+func (c *call) tag(version int64) { c.w.Header().Set("ETag", etag(version)) }
 
 // stale is an error that says that If-Match does not hold.
 type stale struct{ error }
@@ -34,10 +38,14 @@ func (c *call) match(version int64) error {
 		"is %.100s, and the current version is %s: somebody changed it meanwhile", header, etag(version))}}
 }
 
+// fresh are the fields of conflicts that say that something was changed
+// meanwhile: the version, and what the catalog compares of archives before it.
+var fresh = []string{"version", "status", "held", "review_at"}
+
 // matched is the error of a change that lost a race after its If-Match held.
 func (c *call) matched(err error) error {
 	var e *shield.Error
-	if c.req.Header.Get("If-Match") != "" && errors.As(err, &e) && e.Code == shield.Conflict && e.Field == "version" {
+	if c.req.Header.Get("If-Match") != "" && errors.As(err, &e) && e.Code == shield.Conflict && slices.Contains(fresh, e.Field) {
 		return stale{err}
 	}
 	return err

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -157,5 +158,71 @@ func TestReplace(t *testing.T) {
 	want(t, err, shield.Conflict, "version", "was changed meanwhile")
 	if strings.Contains(f.stored(), "hunter2") {
 		t.Error("the catalog has the secret")
+	}
+}
+
+// TestIfMatchOfOthers: what is not made through the API in all its fields has
+// versions, too, and changes of an old one change nothing.
+func TestIfMatchOfOthers(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.setUp("a")
+	archive := "/v1/archives/" + f.backup("a").UUID
+	var made struct{ UUID string }
+	f.must(json.Unmarshal([]byte(f.do("POST", "/v1/tokens", `{"name":"t"}`).body), &made))
+	tokens := "/v1/tokens/" + made.UUID
+	for _, c := range []struct{ thing, method, path, body string }{
+		{archive, "PATCH", archive, `{"notes":"x"}`},
+		{archive, "POST", archive + "/hold", ""},
+		{archive, "POST", archive + "/release", ""},
+		{archive, "POST", archive + "/acknowledge", `{"note":"x"}`},
+		{tokens, "PATCH", tokens, `{"summary":"x"}`},
+		{"/v1/jobs/a", "POST", "/v1/jobs/a/pause", ""},
+		{"/v1/jobs/a", "POST", "/v1/jobs/a/unpause", ""},
+		{archive, "DELETE", archive, ""},
+		{tokens, "DELETE", tokens, ""},
+	} {
+		before := f.do("GET", c.thing, "")
+		tag := before.header.Get("ETag")
+		if tag == "" {
+			t.Fatalf("%s has no ETag", c.thing)
+		}
+		for _, stale := range []string{`"77"`, "W/" + tag, strings.Trim(tag, `"`)} {
+			if p := f.refused(f.ifMatch(c.method, c.path, stale, c.body)); p.Status != 412 || p.Field != "If-Match" || !strings.Contains(p.Detail, tag) {
+				t.Errorf("%s %s with %s: %+v", c.method, c.path, stale, p)
+			}
+		}
+		if after := f.do("GET", c.thing, ""); after.header.Get("ETag") != tag || settled(after) != settled(before) {
+			t.Errorf("%s %s has changed it to %s", c.method, c.path, after.body)
+		}
+		switch a := f.ifMatch(c.method, c.path, tag, c.body); {
+		case strings.HasSuffix(c.path, "/acknowledge"):
+			if p := f.refused(a); p.Status != 409 { // it is not suspicious
+				t.Errorf("%s: %+v", c.path, p)
+			}
+		case a.status >= 300 || c.method != "DELETE" && a.header.Get("ETag") == tag:
+			t.Errorf("%s %s with %s: %d, ETag %s, %s", c.method, c.path, tag, a.status, a.header.Get("ETag"), a.body)
+		}
+	}
+}
+
+// TestArchiveEditsRace has many change one version of an archive: one does, the
+// others get 412.
+func TestArchiveEditsRace(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.setUp("a")
+	path := "/v1/archives/" + f.backup("a").UUID
+	tag := f.do("GET", path, "").header.Get("ETag")
+	statuses := make(chan int, 8)
+	for n := range cap(statuses) {
+		go func() { statuses <- f.ifMatch("PATCH", path, tag, fmt.Sprintf(`{"notes":"%d"}`, n)).status }()
+	}
+	got := map[int]int{}
+	for range cap(statuses) {
+		got[<-statuses]++
+	}
+	if got[200] != 1 || got[412] != cap(statuses)-1 {
+		t.Errorf("they got %v", got)
 	}
 }

@@ -133,7 +133,7 @@ func (n *noun[T]) find(ctx context.Context, c *call, ref string) (*T, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.w.Header().Set("ETag", etag(n.meta(v).Version))
+	c.tag(n.meta(v).Version)
 	return n.shown(v), nil
 }
 

@@ -11,10 +11,16 @@ func (s *Server) mountPause() {
 	pause := func(verb, summary string, paused bool) {
 		handle(s, operation{
 			method: "POST", path: jobs.path + "/{ref}/" + verb, id: verb + "Job", tag: jobs.tag, summary: summary,
-			role: shield.RoleOperator, fails: []shield.Code{shield.Conflict}, tagged: true,
+			role: shield.RoleOperator, fails: []shield.Code{shield.Conflict}, tagged: true, guarded: true,
 		}, func(ctx context.Context, c *call) (*shield.Job, error) {
 			j, err := s.catalog.Job(ctx, c.ref())
-			if err != nil || j.Paused == paused {
+			if err == nil {
+				err = c.match(j.Version)
+			}
+			if err != nil {
+				return nil, err
+			}
+			if j.Paused == paused {
 				return jobs.find(ctx, c, c.ref())
 			}
 			next := *j

@@ -47,19 +47,19 @@ func (s *Server) mountTokens() {
 	handle(s, list, s.listTokens)
 	create := op("POST", "", "createToken", "Make a token; the answer alone has its value")
 	create.body, create.status, create.fails = bodyOf[TokenRequest]("name"), http.StatusCreated, []shield.Code{shield.Conflict, shield.NotFound}
+	create.tagged = true
 	take(s, create, s.createToken)
-	handle(s, op("GET", "/{ref}", "getToken", "Show a token"), s.getToken)
+	get := op("GET", "/{ref}", "getToken", "Show a token")
+	get.tagged = true
+	handle(s, get, s.getToken)
 	patch := op("PATCH", "/{ref}", "patchToken", "Change name, summary, role or expiry of a token")
 	patch.body, patch.fails = bodyOf[shield.Token](), []shield.Code{shield.Conflict}
 	patch.body.name, patch.body.media = "TokenPatch", []string{"application/merge-patch+json", "application/json"}
+	patch.tagged, patch.guarded = true, true
 	handle(s, patch, s.patchToken)
-	handle(s, op("DELETE", "/{ref}", "deleteToken", "Revoke a token"), func(ctx context.Context, c *call) (nothing, error) {
-		t, err := s.changeable(ctx, c.ref())
-		if err != nil {
-			return nothing{}, err
-		}
-		return nothing{}, s.catalog.DeleteToken(ctx, t.UUID)
-	})
+	remove := op("DELETE", "/{ref}", "deleteToken", "Revoke a token")
+	remove.guarded = true
+	handle(s, remove, s.deleteToken)
 }
 
 func (s *Server) listTokens(ctx context.Context, c *call) ([]*shield.Token, error) {
@@ -113,21 +113,40 @@ func (s *Server) ownToken(ctx context.Context, ref string) (*shield.Token, error
 	return t, nil
 }
 
-// changeable returns a token that who asks may change: no other one that may
-// do more than the token that this is asked for with.
-func (s *Server) changeable(ctx context.Context, ref string) (*shield.Token, error) {
-	t, err := s.ownToken(ctx, ref)
-	if p := principal(ctx); err == nil && p.Token != "" && p.Token != t.UUID && !p.Role.Allows(t.Role) {
+// changeable returns a token that who asks may change, in a version that the
+// client wants: no other one that may do more than the token that this is asked
+// for with.
+func (s *Server) changeable(ctx context.Context, c *call) (*shield.Token, error) {
+	t, err := s.ownToken(ctx, c.ref())
+	if err != nil {
+		return nil, err
+	}
+	if p := principal(ctx); p.Token != "" && p.Token != t.UUID && !p.Role.Allows(t.Role) {
 		return nil, shield.Errorf(shield.Forbidden, "", "this is asked for with the role %s: it changes no token that may do more", p.Role)
+	}
+	return t, c.match(t.Version)
+}
+
+func (s *Server) getToken(ctx context.Context, c *call) (*shield.Token, error) {
+	t, err := s.ownToken(ctx, c.ref())
+	if err == nil {
+		c.tag(t.Version)
 	}
 	return t, err
 }
 
-func (s *Server) getToken(ctx context.Context, c *call) (*shield.Token, error) {
-	return s.ownToken(ctx, c.ref())
+// deleteToken revokes a token, if it is in a version that the client wants.
+func (s *Server) deleteToken(ctx context.Context, c *call) (nothing, error) {
+	s.deletes.Lock() // nobody changes it between look and deletion
+	defer s.deletes.Unlock()
+	t, err := s.changeable(ctx, c)
+	if err != nil {
+		return nothing{}, err
+	}
+	return nothing{}, s.catalog.DeleteToken(ctx, t.UUID)
 }
 
-func (s *Server) createToken(ctx context.Context, _ *call, r *TokenRequest) (*shield.Token, error) {
+func (s *Server) createToken(ctx context.Context, c *call, r *TokenRequest) (*shield.Token, error) {
 	p := principal(ctx)
 	t := &shield.Token{Meta: shield.Meta{Name: r.Name, Summary: r.Summary}, User: p.User, Role: r.Role, ExpiresAt: r.ExpiresAt}
 	if t.Role == "" {
@@ -152,6 +171,7 @@ func (s *Server) createToken(ctx context.Context, _ *call, r *TokenRequest) (*sh
 		return nil, err
 	}
 	made.Value = value
+	c.tag(made.Version)
 	return made, nil
 }
 
@@ -190,7 +210,7 @@ func (s *Server) patchToken(ctx context.Context, c *call) (*shield.Token, error)
 	if err != nil {
 		return nil, err
 	}
-	old, err := s.changeable(ctx, c.ref())
+	old, err := s.changeable(ctx, c)
 	if err != nil {
 		return nil, err
 	}
@@ -205,11 +225,14 @@ func (s *Server) patchToken(ctx context.Context, c *call) (*shield.Token, error)
 	if err := s.allowed(ctx, next, old); err != nil {
 		return nil, err
 	}
-	if err := s.catalog.UpdateToken(ctx, next); err != nil {
-		if errors.Is(err, shield.NotFound) {
-			return nil, shield.Errorf(shield.NotFound, "", "there is no token %.100q", c.ref())
-		}
-		return nil, err
+	s.deletes.Lock()
+	err = s.catalog.UpdateToken(ctx, next)
+	s.deletes.Unlock()
+	if errors.Is(err, shield.NotFound) {
+		return nil, shield.Errorf(shield.NotFound, "", "there is no token %.100q", c.ref())
 	}
-	return s.catalog.Token(ctx, old.UUID)
+	if err != nil {
+		return nil, c.matched(err)
+	}
+	return s.getToken(ctx, c)
 }
