@@ -94,7 +94,7 @@ type Position struct {
 // PrefixService finds things by the beginning of their UUIDs.
 type PrefixService interface {
 	// Expand returns the UUID of the one thing of a kind ("target", "retention
-	// policy", "archive", "task") whose UUID begins with ref, at least 4
+	// policy", "archive", "user") whose UUID begins with ref, at least 4
 	// characters. What is the name of one, or begins none, is returned as it
 	// is. It returns Invalid if ref begins the UUIDs of several.
 	Expand(ctx context.Context, kind, ref string) (string, error)

@@ -20,6 +20,7 @@ var prefixed = map[string]struct {
 }{
 	"target": {"targets", true}, "store": {"stores", true}, "schedule": {"schedules", true}, "retention policy": {"retention", true},
 	"job": {"jobs", true}, "archive": {"archives", false}, "task": {"tasks", false},
+	"user": {"users", true}, "token": {"tokens", true}, "agent": {"agents", true},
 }
 
 // Expand implements shield.PrefixService.

@@ -156,7 +156,7 @@ func matches(pattern, path string) bool {
 // as the catalog calls them.
 var prefixed = map[string]string{
 	"targets": "target", "stores": "store", "schedules": "schedule", "retention": "retention policy",
-	"jobs": "job", "archives": "archive", "tasks": "task",
+	"jobs": "job", "archives": "archive", "tasks": "task", "users": "user", "tokens": "token", "agents": "agent",
 }
 
 // expand makes a UUID whole of which the path has the beginning.

@@ -3,6 +3,8 @@ package server_test
 import (
 	"encoding/json"
 	"testing"
+
+	"github.com/shieldhq/shield"
 )
 
 // TestPrefix names things by the beginning of their UUIDs, in every route that
@@ -16,6 +18,15 @@ func TestPrefix(t *testing.T) {
 		if a := f.do("GET", "/v1/"+noun+"/"+v.UUID[:18], ""); a.status != 200 {
 			t.Errorf("%s by %s: %d %s", noun, v.UUID[:18], a.status, a.body)
 		}
+	}
+	u, ann := f.user("ann", shield.RoleViewer)
+	if a := f.do("GET", "/v1/users/"+u.UUID[:18], ""); a.status != 200 {
+		t.Errorf("a user by the beginning: %d %s", a.status, a.body)
+	}
+	tokens, err := ann.Tokens().List(t.Context(), nil)
+	f.must(err)
+	if got, err := ann.Tokens().Get(t.Context(), tokens[0].UUID[:18]); err != nil || got.Name != "ann" {
+		t.Errorf("a token by the beginning: %+v, %v", got, err)
 	}
 	run := f.do("POST", "/v1/jobs/z/run", "")
 	var task struct{ UUID string }
