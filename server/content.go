@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -120,9 +119,6 @@ func rangeOf(h http.Header, size int64, etag string) (first, last int64, ok bool
 	return first, last, true
 }
 
-// writeTimeout is how long a client that reads nothing is waited for.
-const writeTimeout = time.Minute
-
 // A portion is what of a stream is wanted.
 type portion struct {
 	skip, length int64
@@ -135,9 +131,6 @@ func send(w http.ResponseWriter, r io.Reader, p portion) error {
 	if _, err := io.CopyN(io.Discard, r, p.skip); err != nil {
 		return err
 	}
-	control := http.NewResponseController(w)
-	defer control.SetWriteDeadline(time.Time{})
-	_ = control.SetReadDeadline(time.Time{}) // that of the request would end the answer
 	const chunk = 256 << 10
 	ready, next := make([]byte, 0, chunk), make([]byte, chunk)
 	for left := p.length; left > 0; {
@@ -146,7 +139,6 @@ func send(w http.ResponseWriter, r io.Reader, p portion) error {
 			return fmt.Errorf("%d bytes of %d are missing: %w", left, p.length, err)
 		}
 		left -= int64(len(next))
-		_ = control.SetWriteDeadline(time.Now().Add(writeTimeout))
 		if len(ready) > 0 {
 			if _, err := w.Write(ready); err != nil {
 				return err
@@ -159,7 +151,6 @@ func send(w http.ResponseWriter, r io.Reader, p portion) error {
 			return fmt.Errorf("the end is not where it should be: %w", err)
 		}
 	}
-	_ = control.SetWriteDeadline(time.Now().Add(writeTimeout))
 	_, err := w.Write(ready)
 	return err
 }

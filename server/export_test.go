@@ -9,6 +9,5 @@ import (
 // OpenAPI is the document that the server describes itself by.
 func (s *Server) OpenAPI() *huma.OpenAPI { return s.api.OpenAPI() }
 
-// SetStreamTimeout sets how long clients of streams that read nothing are waited
-// for.
-func (s *Server) SetStreamTimeout(d time.Duration) { s.streamTimeout = d }
+// SetPatience sets how long clients that read nothing are waited for.
+func (s *Server) SetPatience(d time.Duration) { s.opts.Patience = d }

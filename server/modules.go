@@ -60,8 +60,8 @@ func (s *Server) mountModules() {
 }
 
 // readModule returns a module sent as the body of a request.
-func readModule(w http.ResponseWriter, req *http.Request) ([]byte, error) {
-	b, err := io.ReadAll(http.MaxBytesReader(w, req.Body, ModuleLimit))
+func (s *Server) readModule(w http.ResponseWriter, req *http.Request) ([]byte, error) {
+	b, err := io.ReadAll(http.MaxBytesReader(w, s.patientBody(w, req), ModuleLimit))
 	var tooBig *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooBig):
@@ -75,7 +75,7 @@ func readModule(w http.ResponseWriter, req *http.Request) ([]byte, error) {
 }
 
 func (s *Server) inspectModule(ctx context.Context, c *call) (*plugin.Proposal, error) {
-	module, err := readModule(c.w, c.req.Request)
+	module, err := s.readModule(c.w, c.req.Request)
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +83,7 @@ func (s *Server) inspectModule(ctx context.Context, c *call) (*plugin.Proposal, 
 }
 
 func (s *Server) installModule(ctx context.Context, c *call) (*shield.Module, error) {
-	module, err := readModule(c.w, c.req.Request)
+	module, err := s.readModule(c.w, c.req.Request)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"sync"
 )
 
 func (s *Server) mountDocument() {
@@ -14,7 +15,7 @@ func (s *Server) mountDocument() {
 }
 
 func (s *Server) serveDocument(_ context.Context, c *call) error {
-	b, err := s.Document()
+	b, err := s.rendered.document()
 	if err != nil {
 		return err
 	}
@@ -26,6 +27,14 @@ func (s *Server) serveDocument(_ context.Context, c *call) error {
 // Document returns the description of the API, OpenAPI 3.1 as JSON.
 func (s *Server) Document() ([]byte, error) {
 	return json.MarshalIndent(s.api.OpenAPI(), "", "  ")
+}
+
+// rendered is the description of the API as clients get it: made when the first
+// one asks, since it stays what it is while the server runs.
+type rendered struct{ document, page func() ([]byte, error) }
+
+func (s *Server) render() rendered {
+	return rendered{sync.OnceValues(s.Document), sync.OnceValues(s.renderReference)}
 }
 
 // raw adds an operation that writes its answer, of some other type, by itself.

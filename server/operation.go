@@ -142,6 +142,9 @@ func (s *Server) methods(path string) []string {
 	for _, op := range s.operations {
 		if matches(pattern(op.path), path) {
 			methods = append(methods, op.method)
+			if op.heads() {
+				methods = append(methods, http.MethodHead)
+			}
 		}
 	}
 	return methods

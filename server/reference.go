@@ -174,14 +174,20 @@ func (s *Server) WriteReference(w io.Writer) error {
 
 // serveReference answers with the document as a page that loads nothing.
 func (s *Server) serveReference(_ context.Context, c *call) error {
-	var page bytes.Buffer
-	if err := htmlReference.Execute(&page, s.reference()); err != nil {
+	page, err := s.rendered.page()
+	if err != nil {
 		return err
 	}
 	sum := sha256.Sum256([]byte(referenceStyle))
 	h := c.w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+"'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
-	_, _ = c.w.Write(page.Bytes())
+	_, _ = c.w.Write(page)
 	return nil
+}
+
+func (s *Server) renderReference() ([]byte, error) {
+	var page bytes.Buffer
+	err := htmlReference.Execute(&page, s.reference())
+	return page.Bytes(), err
 }

@@ -5,6 +5,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"fmt"
@@ -68,6 +69,9 @@ type Options struct {
 	Library Library
 	// Agents is what knows of agents; nil leaves their routes out.
 	Agents Agents
+	// Patience is how long a client that reads nothing of an answer is waited
+	// for; 0: a minute.
+	Patience time.Duration
 	// Log receives failures that clients are not told the cause of.
 	Log *slog.Logger
 }
@@ -87,15 +91,13 @@ type Server struct {
 	// closing is closed when streams are to end.
 	closing   chan struct{}
 	closeOnce sync.Once
-	// streamTimeout is how long a client of a stream that reads nothing is
-	// waited for.
-	streamTimeout time.Duration
 	// deletes is held while something is changed or looked at and deleted.
 	deletes sync.Mutex
 	router  *bunrouter.Router
 	api     huma.API
 	// operations are all routes.
 	operations []*operation
+	rendered   rendered
 }
 
 var _ http.Handler = (*Server)(nil)
@@ -106,8 +108,9 @@ func New(c shield.Catalog, s shield.Scheduler, p Plugins, v Vault, opts Options)
 		catalog: c, scheduler: s, plugins: p, vault: v, opts: opts,
 		token: sha256.Sum256([]byte(opts.Token.Reveal())), started: time.Now().UTC(),
 		hasher: password.New(), tries: newThrottle(), origins: http.NewCrossOriginProtection(),
-		closing: make(chan struct{}), streamTimeout: 30 * time.Second,
+		closing: make(chan struct{}),
 	}
+	srv.opts.Patience = cmp.Or(opts.Patience, time.Minute)
 	if srv.opts.Log == nil {
 		srv.opts.Log = slog.New(slog.DiscardHandler)
 	}
@@ -124,6 +127,7 @@ func New(c shield.Catalog, s shield.Scheduler, p Plugins, v Vault, opts Options)
 		srv.opts.Authenticate = srv.identify
 	}
 	srv.routes()
+	srv.rendered = srv.render()
 	return srv
 }
 
@@ -138,6 +142,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 			s.problem(w, req, fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
 		}
 	}()
+	w = patiently(w, s.opts.Patience)
+	req = s.headed(req)
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	if !clean(req.URL) {

@@ -33,7 +33,6 @@ func (s *Server) mountStreams() {
 type stream struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
-	timeout time.Duration
 }
 
 // newStream begins a stream. Where a proxy collects answers, it is told not to.
@@ -42,9 +41,7 @@ func newStream(c *call) *stream {
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("X-Accel-Buffering", "no")
 	c.w.WriteHeader(http.StatusOK)
-	control := http.NewResponseController(c.w)
-	_ = control.SetReadDeadline(time.Time{}) // that of the request would end the answer
-	return &stream{c.w, control, c.server.streamTimeout}
+	return &stream{c.w, http.NewResponseController(c.w)}
 }
 
 // send sends one message whose data is v as JSON. One without an id leaves the
@@ -64,7 +61,6 @@ func (t *stream) send(id, event string, v any) error {
 func (t *stream) alive() error { return t.write(":\n\n") }
 
 func (t *stream) write(text string) error {
-	_ = t.control.SetWriteDeadline(time.Now().Add(t.timeout))
 	if _, err := t.w.Write([]byte(text)); err != nil {
 		return err
 	}
@@ -102,7 +98,6 @@ func (s *Server) streamTask(ctx context.Context, c *call) error {
 		return err
 	}
 	out := newStream(c)
-	defer out.end()
 	seen, asked := "", time.Now()
 	for {
 		for n, line := range lines {
@@ -147,9 +142,6 @@ func (c *call) stillMay(asked *time.Time) bool {
 	p, err := c.server.opts.Authenticate(c.req.Request)
 	return err == nil && p.Role.Allows(c.op.role)
 }
-
-// end lets the connection be used again.
-func (t *stream) end() { _ = t.control.SetWriteDeadline(time.Time{}) }
 
 // over reports whether a stream is to end: its client has gone, or the server
 // closes.
@@ -197,7 +189,6 @@ func (s *Server) streamEvents(ctx context.Context, c *call) error {
 		}
 	}
 	out := newStream(c)
-	defer out.end()
 	if out.alive() != nil {
 		return nil
 	}
