@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"log/slog"
 	"net"
+	"net/netip"
 	"path/filepath"
 	"time"
 
@@ -97,6 +98,15 @@ type Config struct {
 	// SweepEvery is how often modules that nothing needs any more are removed;
 	// 0: every hour. They are at the start, too.
 	SweepEvery time.Duration
+	// TrustedProxies are the addresses, or networks in CIDR notation, of reverse
+	// proxies: they are believed about where a request comes from.
+	TrustedProxies []string
+	proxies        []netip.Prefix
+	// HeaderTimeout is how long a client may take to send the header of a
+	// request, 10 seconds unless set; BodyTimeout is that of the whole, a minute;
+	// and AnswerTimeout how long one that reads nothing of an answer is waited
+	// for, a minute.
+	HeaderTimeout, BodyTimeout, AnswerTimeout time.Duration
 	// Release is the version of the program.
 	Release string
 	// Log receives what operators should know; nil discards it.
@@ -125,7 +135,12 @@ func (c *Config) check() error {
 	if c.SweepEvery <= 0 {
 		c.SweepEvery = time.Hour
 	}
+	c.HeaderTimeout = cmp.Or(c.HeaderTimeout, 10*time.Second)
+	c.BodyTimeout, c.AnswerTimeout = cmp.Or(c.BodyTimeout, time.Minute), cmp.Or(c.AnswerTimeout, time.Minute)
 	if err := c.checkLimits(); err != nil {
+		return err
+	}
+	if err := c.checkProxies(); err != nil {
 		return err
 	}
 	if _, err := timespec.Location(c.Timezone); err != nil {
@@ -154,6 +169,27 @@ func (c *Config) checkLimits() error {
 		return shield.FieldErrorf("backoff", "is %s: 0s to %s are allowed", c.Backoff, shield.MaxBackoff*time.Second)
 	}
 	c.Attempts = cmp.Or(c.Attempts, DefaultAttempts)
+	return nil
+}
+
+// checkProxies reads the addresses of proxies.
+func (c *Config) checkProxies() error {
+	c.proxies = nil
+	for _, text := range c.TrustedProxies {
+		p, err := netip.ParsePrefix(text)
+		if a, errAddr := netip.ParseAddr(text); errAddr == nil && a.Zone() == "" {
+			p, err = netip.PrefixFrom(a, a.BitLen()), nil
+		}
+		switch {
+		case err != nil:
+			return shield.FieldErrorf("trusted-proxy", "%.100q is not an address: one like 10.0.0.7, or a network like 10.0.0.0/24, is wanted", text)
+		case p.Addr().Is4In6():
+			return shield.FieldErrorf("trusted-proxy", "%.100q is an IPv4 address in IPv6: it is wanted as IPv4", text)
+		case p.Bits() == 0:
+			return shield.FieldErrorf("trusted-proxy", "%.100q is everybody, who could then claim to be anybody: the addresses of proxies are wanted", text)
+		}
+		c.proxies = append(c.proxies, p.Masked())
+	}
 	return nil
 }
 

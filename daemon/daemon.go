@@ -241,10 +241,10 @@ func (d *Daemon) assemble() {
 	d.server = server.New(d.catalog, d.scheduler, d.plugins, k.ring, server.Options{
 		Token: k.token, Release: c.Release, Mode: c.mode(), Timezone: c.Timezone,
 		CheckSchedule: checkSchedule, CheckLimit: task.CheckLimit, Changed: d.scheduler.Changed,
-		Library: d.library, Agents: d, Log: c.Log,
+		Library: d.library, Agents: d, Proxies: c.proxies, Patience: c.AnswerTimeout, Log: c.Log,
 	})
 	d.http = &http.Server{
-		Handler: withUI(d.server), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute,
+		Handler: withUI(d.server, c.AnswerTimeout), ReadHeaderTimeout: c.HeaderTimeout, ReadTimeout: c.BodyTimeout,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 		ErrorLog: slog.NewLogLogger(c.Log.Handler(), slog.LevelDebug), // what is wrong with the connections of others
 	}

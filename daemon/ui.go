@@ -3,6 +3,7 @@ package daemon
 import (
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/shieldhq/shield/server"
 	"github.com/shieldhq/shield/server/ui"
@@ -10,8 +11,8 @@ import (
 
 // withUI has the web page answer all that the API has no routes near: whatever
 // begins like one of its routes, as /v1 does, is the API's.
-func withUI(api *server.Server) http.Handler {
-	page, taken := ui.Handler(), map[string]bool{}
+func withUI(api *server.Server, patience time.Duration) http.Handler {
+	page, taken := server.Patient(ui.Handler(), patience), map[string]bool{}
 	for _, r := range api.Routes() {
 		_, path, _ := strings.Cut(r, " ")
 		taken[first(path)] = true

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"runtime/debug"
 	"slices"
@@ -69,6 +70,9 @@ type Options struct {
 	Library Library
 	// Agents is what knows of agents; nil leaves their routes out.
 	Agents Agents
+	// Proxies are the addresses of reverse proxies, which are believed about
+	// where a request comes from (X-Forwarded-For). Nobody else is.
+	Proxies []netip.Prefix
 	// Patience is how long a client that reads nothing of an answer is waited
 	// for; 0: a minute.
 	Patience time.Duration
@@ -143,7 +147,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		}
 	}()
 	w = patiently(w, s.opts.Patience)
-	req = s.headed(req)
+	req = s.headed(s.forwarded(req))
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	if !clean(req.URL) {

@@ -78,7 +78,7 @@ func (s *Server) explain(req *http.Request, err error) string {
 	if errors.As(err, &e) && e.Code != shield.Internal {
 		return (&shield.Error{Message: e.Message, Code: e.Code}).Error()
 	}
-	s.opts.Log.Error("a request failed", "method", req.Method, "path", req.URL.Path, "err", err)
+	s.opts.Log.Error("a request failed", "method", req.Method, "path", req.URL.Path, "from", hostOf(req.RemoteAddr), "err", err)
 	return "something is wrong with the daemon itself: its log has the cause"
 }
 

@@ -30,6 +30,7 @@ type flags struct {
 	Insecure      bool             `help:"Allow an API in the clear beyond loopback." env:"SHIELD_INSECURE"`
 	TLSCert       string           `help:"File with the certificate of the API, in PEM, and those that it is signed by. Read again when it changes." env:"SHIELD_TLS_CERT" placeholder:"FILE"`
 	TLSKey        string           `help:"File with the key of the certificate." env:"SHIELD_TLS_KEY" placeholder:"FILE"`
+	TrustedProxy  []string         `help:"Address, or network in CIDR notation, of a reverse proxy that is believed about where requests come from (X-Forwarded-For). Can be repeated." env:"SHIELD_TRUSTED_PROXY" placeholder:"CIDR"`
 	Sandbox       *bool            `help:"Run the bundled plugins in the sandbox, as modules (default: yes, if they were built in)." env:"SHIELD_SANDBOX" negatable:""`
 	Cache         string           `help:"Folder of compiled plugin modules (default: cache, in the data folder). Nobody else may write there." env:"SHIELD_CACHE" placeholder:"DIR"`
 	PluginDir     []string         `help:"Folder with executable plugins. Can be repeated." env:"SHIELD_PLUGIN_DIR" placeholder:"DIR"`
@@ -113,7 +114,7 @@ func serve(ctx context.Context, f *flags) error {
 		return err
 	}
 	d, err := daemon.Open(ctx, daemon.Config{
-		Data: f.Data, Listen: f.Listen, Insecure: f.Insecure, TLSCert: f.TLSCert, TLSKey: f.TLSKey, Sandbox: f.sandboxing(), Cache: f.Cache, CompileApart: true, PluginDirs: f.PluginDir, Native: native,
+		Data: f.Data, Listen: f.Listen, Insecure: f.Insecure, TLSCert: f.TLSCert, TLSKey: f.TLSKey, TrustedProxies: f.TrustedProxy, Sandbox: f.sandboxing(), Cache: f.Cache, CompileApart: true, PluginDirs: f.PluginDir, Native: native,
 		Timezone: f.Timezone, Dev: f.Mode != "", Recipients: f.Recipient,
 		Limit: f.Limit, AgentLimit: f.AgentLimit, AgentListen: f.AgentListen, AgentLife: f.AgentLife, AgentPatience: f.AgentPatience, AgentUnseen: f.AgentUnseen,
 		Attempts: f.Attempts, Backoff: f.Backoff, Timeout: f.Timeout, IdleTimeout: f.IdleTimeout, Grace: f.Grace,
