@@ -29,6 +29,9 @@ func TestMain(m *testing.M) {
 	if data := os.Getenv("SHIELD_TEST_DAEMON"); data != "" {
 		os.Exit(beDaemon(data))
 	}
+	if address := os.Getenv("SHIELD_TEST_SLOW"); address != "" {
+		os.Exit(beSlow(address))
+	}
 	os.Exit(m.Run())
 }
 

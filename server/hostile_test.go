@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -113,31 +111,6 @@ func TestHugeBody(t *testing.T) {
 		if n := body.read.Load(); w.Code != 400 || !strings.Contains(w.Body.String(), most) || n > 2*server.BodyLimit {
 			t.Errorf("%s: %d after %d bytes: %.200s", r, w.Code, n, w.Body)
 		}
-	}
-}
-
-// TestSlowClients: two thousand that send nothing to the end keep nobody from
-// being answered.
-func TestSlowClients(t *testing.T) {
-	t.Parallel()
-	f := newFixture(t)
-	address := strings.TrimPrefix(f.url, "http://")
-	const slow = 2000
-	for n := range slow {
-		conn, err := net.Dial("tcp", address)
-		if err != nil {
-			t.Fatalf("number %d: %v", n, err)
-		}
-		defer conn.Close()
-		part := "POST /v1/schedules HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + token + "\r\nContent-Length: 100\r\n\r\n{\"name\":"
-		_, err = io.WriteString(conn, part[:rand.IntN(len(part))])
-		f.must(err)
-	}
-	if a := f.do("POST", "/v1/schedules", `{"name":"a","timespec":"daily 4:00"}`); a.status != 201 {
-		t.Errorf("%d %s", a.status, a.body)
-	}
-	if all, err := f.client.Schedules().List(t.Context(), nil); err != nil || len(all) != 1 {
-		t.Errorf("%v, %v", all, err)
 	}
 }
 
