@@ -18,6 +18,7 @@ import (
 	"github.com/shieldhq/shield"
 	"github.com/shieldhq/shield/daemon"
 	"github.com/shieldhq/shield/internal/nativeplugins"
+	"github.com/shieldhq/shield/internal/shieldtest"
 	"github.com/shieldhq/shield/plugin"
 	"github.com/shieldhq/shield/plugins-wasm/fs/fs"
 	"github.com/shieldhq/shield/server"
@@ -32,7 +33,7 @@ func TestMain(m *testing.M) {
 	if address := os.Getenv("SHIELD_TEST_SLOW"); address != "" {
 		os.Exit(beSlow(address))
 	}
-	os.Exit(m.Run())
+	shieldtest.Main(m)
 }
 
 func beDaemon(data string) int {

@@ -17,6 +17,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -27,10 +28,11 @@ import (
 
 	"github.com/shieldhq/shield"
 	"github.com/shieldhq/shield/daemon"
+	"github.com/shieldhq/shield/internal/bundled"
 	"github.com/shieldhq/shield/internal/nativeplugins"
+	"github.com/shieldhq/shield/internal/shieldtest"
 	"github.com/shieldhq/shield/internal/testserver"
 	"github.com/shieldhq/shield/plugin"
-	"github.com/shieldhq/shield/plugin/plugintest"
 	"github.com/shieldhq/shield/plugins-wasm/azure/azure"
 	"github.com/shieldhq/shield/plugins-wasm/docker-postgres/dockerpg"
 	"github.com/shieldhq/shield/plugins-wasm/google/google"
@@ -52,7 +54,6 @@ func bundledPlugins() map[string]plugin.Opener {
 		"azure": azure.Plugin(), "docker-postgres": dockerpg.Plugin(), "google": google.Plugin(), "mongo": mongo.Plugin(),
 		"mysql": mysql.Plugin(), "postgres": postgres.Plugin(), "rabbitmq": rabbitmq.Plugin(), "redis": redis.Plugin(),
 		"s3": s3.Plugin(nil), "scality": s3.Plugin(s3.Scality()), "webdav": webdav.Plugin(), "xtrabackup": xtrabackup.Plugin(),
-		"memory": plugintest.NewMemory(),
 	}
 }
 
@@ -65,31 +66,32 @@ var fakeTools = []string{"pg_dump", "pg_dumpall", "pg_restore", "psql", "pg_base
 type hunt struct {
 	t       *testing.T
 	dir     string
+	data    string            // folder of the daemon
+	port    int               // where plugins find somebody who hangs up
 	secrets map[string]string // what to look for → the field that has it
-	log     *logText
 	url     string
 	token   shield.Secret
 	answers strings.Builder
 
 	mu   sync.Mutex
+	pid  int             // of the daemon
 	seen strings.Builder // arguments and environments of children
 }
 
 // TestSecretsStaySecret plants a secret in every secret field of every bundled
 // plugin, has the plugins used, and looks for the secrets wherever somebody
-// could see them.
+// could see them: with the plugins as they are compiled in.
 func TestSecretsStaySecret(t *testing.T) {
-	h := &hunt{t: t, dir: t.TempDir(), secrets: map[string]string{}, log: &logText{}}
-	h.tools()
-	port := h.listen()
+	h := newHunt(t)
 	native, err := nativeplugins.Open()
 	if err != nil {
 		t.Fatal(err)
 	}
+	log := &logText{}
 	ctx, cancel := context.WithCancel(t.Context())
 	d, err := daemon.Open(ctx, daemon.Config{
-		Data: filepath.Join(h.dir, "data"), Listen: "127.0.0.1:0", Plugins: bundledPlugins(), Native: native, Sandbox: daemon.SandboxNever,
-		Limit: 20, Timeout: 2 * time.Second, Grace: time.Second, Attempts: 1, Log: slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Data: h.data, Listen: "127.0.0.1:0", Plugins: bundledPlugins(), Native: native, Sandbox: daemon.SandboxNever,
+		Limit: 20, Timeout: 2 * time.Second, Grace: time.Second, Attempts: 1, Log: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -102,14 +104,47 @@ func TestSecretsStaySecret(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	h.url, h.token = d.URL(), d.Token()
-	api, err := server.NewClient(d.URL(), d.Token())
+	h.watch(os.Getpid())
+	h.search(d.URL(), d.Token(), log.String)
+}
+
+// TestSandboxedSecretsStaySecret does the same with shieldd as it is delivered:
+// the plugins are modules in the sandbox, all but those that cannot be.
+func TestSandboxedSecretsStaySecret(t *testing.T) {
+	if modules, err := bundled.Modules(); err != nil || len(modules) == 0 {
+		t.Skipf("the modules are not built in: %v", err)
+	}
+	h := newHunt(t)
+	s := shieldtest.Start(t, "--sandbox", "--log-level", "debug", "--limit", "20", "--attempts", "1", "--timeout", "1m", "--grace", "1s")
+	h.data = s.Data()
+	token, err := os.ReadFile(filepath.Join(h.data, "admin-token"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.plant(api, port)
+	h.watch(s.Pid())
+	h.search(s.URL(), shield.Secret(strings.TrimSpace(string(token))), s.Log)
+}
+
+func newHunt(t *testing.T) *hunt {
+	t.Helper()
+	h := &hunt{t: t, dir: t.TempDir(), secrets: map[string]string{}}
+	h.data = filepath.Join(h.dir, "data")
+	h.tools()
+	h.listen()
+	return h
+}
+
+// search does all that it takes with a daemon.
+func (h *hunt) search(url string, token shield.Secret, log func() string) {
+	h.t.Helper()
+	h.url, h.token = url, token
+	api, err := server.NewClient(url, token)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.plant(api)
 	h.use(api)
-	h.look()
+	h.look(log())
 }
 
 // tools makes the programs that plugins run.
@@ -135,7 +170,8 @@ exit 1
 
 // listen takes connections of plugins, looks at the processes that there are
 // meanwhile, and hangs up.
-func (h *hunt) listen() int {
+func (h *hunt) listen() {
+	h.t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		h.t.Fatal(err)
@@ -147,11 +183,21 @@ func (h *hunt) listen() int {
 			if err != nil {
 				return
 			}
-			h.children(os.Getpid())
+			h.mu.Lock()
+			pid := h.pid
+			h.mu.Unlock()
+			h.children(pid)
 			c.Close()
 		}
 	}()
-	return l.Addr().(*net.TCPAddr).Port
+	h.port = l.Addr().(*net.TCPAddr).Port
+}
+
+// watch says whose children to look at.
+func (h *hunt) watch(pid int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.pid = pid
 }
 
 // children notes what can be seen of the children of a process: their arguments
@@ -218,7 +264,7 @@ var endpoints = []struct{ plugin, role, endpoint string }{
 
 // words returns what the marks in an endpoint stand for, and remembers which of
 // it is secret. A certificate is none, though its field may be.
-func (h *hunt) words(name string, port int) *strings.Replacer {
+func (h *hunt) words(name string) *strings.Replacer {
 	h.t.Helper()
 	cert, key := testserver.NewCA(h.t).Issue("127.0.0.1")
 	var pairs []string
@@ -236,7 +282,7 @@ func (h *hunt) words(name string, port int) *strings.Replacer {
 	add("cert", cert, "")
 	add("key", key, strings.Split(key, "\n")[1])
 	add("hostkey", "SHA256:"+strings.Repeat("A", 43), "")
-	add("port", strconv.Itoa(port), "")
+	add("port", strconv.Itoa(h.port), "")
 	if strings.HasPrefix(name, "sftp") {
 		sealed, passphrase := h.sealedKey()
 		add("sealedkey", sealed, strings.Split(sealed, "\n")[2])
@@ -284,12 +330,12 @@ func (h *hunt) account() (text, line string) {
 }
 
 // plant makes the endpoints, and checks that no secret field was forgotten.
-func (h *hunt) plant(api *server.Client, port int) {
+func (h *hunt) plant(api *server.Client) {
 	h.t.Helper()
 	planted := map[string]bool{}
 	for n, e := range endpoints {
 		name := fmt.Sprintf("%s-%d", e.plugin, n)
-		words := h.words(name, port)
+		words := h.words(name)
 		var endpoint map[string]any
 		if err := json.Unmarshal([]byte(e.endpoint), &endpoint); err != nil {
 			h.t.Fatalf("%s: %v", name, err)
@@ -308,7 +354,7 @@ func (h *hunt) plant(api *server.Client, port int) {
 	}
 	for _, o := range offers {
 		for role, path := range map[plugin.Role]string{plugin.RoleTarget: "targets", plugin.RoleStore: "stores"} {
-			if o.Info == nil || o.Name == "memory" {
+			if o.Info == nil || slices.Contains([]string{"redis-broker", "rabbitmq-broker"}, o.Name) { // the latter are other names
 				continue
 			}
 			for _, field := range o.Info.Secrets(role) {
@@ -362,7 +408,7 @@ func (h *hunt) ask(method, path, body string) int {
 // use has all that was made tested and backed up, and waits for the end.
 func (h *hunt) use(api *server.Client) {
 	h.t.Helper()
-	h.create("stores", "memory", "memory", map[string]any{"name": "x"})
+	h.create("stores", "here", "fs", map[string]any{"base_dir": h.t.TempDir()})
 	for path, body := range map[string]string{"schedules": `{"name":"x","timespec":"daily 4am"}`, "retention": `{"name":"x","expiry":86400}`} {
 		h.ask("POST", "/v1/"+path, body)
 	}
@@ -373,7 +419,7 @@ func (h *hunt) use(api *server.Client) {
 	}
 	for _, t := range targets {
 		h.ask("POST", "/v1/targets/"+t.Name+"/test", "")
-		h.ask("POST", "/v1/jobs", fmt.Sprintf(`{"name":%q,"target":%q,"store":"memory","schedule":"x","retention_policy":"x"}`, t.Name, t.Name))
+		h.ask("POST", "/v1/jobs", fmt.Sprintf(`{"name":%q,"target":%q,"store":"here","schedule":"x","retention_policy":"x"}`, t.Name, t.Name))
 		h.ask("POST", "/v1/jobs/"+t.Name+"/run", "")
 	}
 	stores, err := api.Stores().List(ctx, nil)
@@ -402,13 +448,13 @@ func (h *hunt) use(api *server.Client) {
 }
 
 // look looks for the secrets everywhere.
-func (h *hunt) look() {
+func (h *hunt) look(log string) {
 	h.t.Helper()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	places := map[string]string{
-		"the answers of the API": h.answers.String(), "the log": h.log.String(), "the children's arguments and environments": h.seen.String(),
-		"the catalog": h.read("data", "catalog.db*"), "the tools' arguments, or the environments of who runs them": h.read("seen", "*"),
+		"the answers of the API": h.answers.String(), "the log": log, "the children's arguments and environments": h.seen.String(),
+		"the catalog": h.read(h.data, "catalog.db*"), "the tools' arguments, or the environments of who runs them": h.read(filepath.Join(h.dir, "seen"), "*"),
 	}
 	for place, text := range places {
 		if text == "" {
@@ -432,7 +478,7 @@ func (h *hunt) look() {
 // read returns all files of a folder that match.
 func (h *hunt) read(folder, pattern string) string {
 	h.t.Helper()
-	files, err := filepath.Glob(filepath.Join(h.dir, folder, pattern))
+	files, err := filepath.Glob(filepath.Join(folder, pattern))
 	if err != nil {
 		h.t.Fatal(err)
 	}
