@@ -243,10 +243,13 @@ func (s *Server) jobs() *noun[shield.Job] {
 		changed:  s.opts.Changed,
 		meta:     func(j *shield.Job) *shield.Meta { return &j.Meta },
 		defaults: func(j *shield.Job) { j.Priority = shield.DefaultPriority },
-		prepare: func(_ context.Context, j, old *shield.Job) error {
+		prepare: func(ctx context.Context, j, old *shield.Job) error {
 			if old == nil {
 				j.Target, j.Store = cmp.Or(j.Target, j.TargetName), cmp.Or(j.Store, j.StoreName)
 				j.Schedule, j.Policy = cmp.Or(j.Schedule, j.ScheduleName), cmp.Or(j.Policy, j.PolicyName)
+			}
+			if err := s.wholeJob(ctx, j); err != nil {
+				return err
 			}
 			return j.Validate()
 		},
@@ -260,6 +263,9 @@ func (s *Server) jobs() *noun[shield.Job] {
 
 // lookup returns the UUID of what a filter names.
 func (s *Server) lookup(ctx context.Context, kind, name string) (string, error) {
+	if err := s.whole(ctx, kind, &name); err != nil {
+		return "", err
+	}
 	switch kind {
 	case "target":
 		return uuidOf(s.targets().meta)(s.catalog.Target(ctx, name))

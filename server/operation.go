@@ -155,22 +155,6 @@ func matches(pattern, path string) bool {
 	return slices.EqualFunc(want, have, func(w, h string) bool { return w == h || strings.HasPrefix(w, ":") && h != "" })
 }
 
-// prefixed are the nouns of paths whose UUIDs can be given by their beginning,
-// as the catalog calls them.
-var prefixed = map[string]string{
-	"targets": "target", "stores": "store", "schedules": "schedule", "retention": "retention policy",
-	"jobs": "job", "archives": "archive", "tasks": "task", "users": "user", "tokens": "token", "agents": "agent",
-}
-
-// expand makes a UUID whole of which the path has the beginning.
-func (c *call) expand(ctx context.Context) (err error) {
-	noun, _, _ := strings.Cut(strings.TrimPrefix(c.op.path, "/v1/"), "/")
-	if kind := prefixed[noun]; kind != "" && c.named != "" {
-		c.named, err = c.server.catalog.Expand(ctx, kind, c.named)
-	}
-	return err
-}
-
 // ref returns the name or UUID in the path. The beginning of a UUID became the
 // whole.
 func (c *call) ref() string { return c.named }

@@ -53,6 +53,9 @@ func (s *Server) restore(ctx context.Context, c *call, r shield.Request) (*shiel
 	if c.query.err != nil {
 		return nil, c.query.err
 	}
+	if err := s.whole(ctx, "target", &r.Target); err != nil {
+		return nil, err
+	}
 	r.Op = shield.OpRestore
 	if dry != nil && *dry {
 		r.Op = shield.OpPreflight

@@ -98,6 +98,9 @@ func (s *Server) userID(ctx context.Context, p shield.Principal, ref string) (st
 	if !p.Role.Allows(shield.RoleAdmin) {
 		return "", shield.Errorf(shield.Forbidden, "", "the tokens of others are for admins")
 	}
+	if err := s.whole(ctx, "user", &ref); err != nil {
+		return "", err
+	}
 	return uuidOf(s.users().meta)(s.catalog.User(ctx, ref))
 }
 
