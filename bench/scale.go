@@ -45,6 +45,10 @@ var scaleBenches = []scaleBench{
 		{"a claim behind 5,000 tasks of a busy job", "Claim/5000-blocked", 2, "ms", 1e6, ""},
 		{"a claim behind 5,000 tasks that wait for an attempt", "Claim/5000-waiting", 2, "ms", 1e6, ""},
 	}},
+	{"next", "./scheduler/timespec", "^BenchmarkNext$/^daily$", "1s", []scaleGoal{
+		{"next run of a daily schedule in UTC, against robfig/cron", "Next/daily/UTC/timespec", 1, "x", 1, "Next/daily/UTC/robfig"},
+		{"next run of a daily schedule in New York, against robfig/cron", "Next/daily/NewYork/timespec", 1, "x", 1, "Next/daily/NewYork/robfig"},
+	}},
 	{"lists", "./server", "^BenchmarkLists$/^100_a_second$", "3000x", []scaleGoal{
 		{"lists over HTTP, 100 requests a second, of 100,000 archives and 10,000 jobs: 99 of 100", "p99-ms", 50, "ms", 1, ""},
 		{"what the heap has grown by after 3,000 of these", "heap-grown-MiB", 8, "MiB", 1, ""},
@@ -52,10 +56,6 @@ var scaleBenches = []scaleBench{
 		{"the heap afterwards", "heap-end-MiB", 0, "MiB", 1, ""},
 		{"memory of the process before", "rss-start-MiB", 0, "MiB", 1, ""},
 		{"memory of the process afterwards", "rss-end-MiB", 0, "MiB", 1, ""},
-	}},
-	{"next", "./scheduler/timespec", "^BenchmarkNext$/^daily$", "1s", []scaleGoal{
-		{"next run of a daily schedule in UTC, against robfig/cron", "Next/daily/UTC/timespec", 1, "x", 1, "Next/daily/UTC/robfig"},
-		{"next run of a daily schedule in New York, against robfig/cron", "Next/daily/NewYork/timespec", 1, "x", 1, "Next/daily/NewYork/robfig"},
 	}},
 }
 
