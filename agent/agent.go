@@ -201,16 +201,23 @@ func (a *Agent) Run(ctx context.Context) error {
 func (a *Agent) stop() {
 	a.mu.Lock()
 	a.stopping = true
-	for _, h := range a.tasks {
-		h.cancel(shield.Errorf(shield.Interrupted, "", "interrupted: the agent was stopped"))
-	}
 	a.mu.Unlock()
+	a.cancelAll(shield.Errorf(shield.Interrupted, "", "interrupted: the agent was stopped"))
 	ended := make(chan struct{})
 	go func() { a.running.Wait(); close(ended) }()
 	select {
 	case <-ended:
 	case <-time.After(a.opts.StopTimeout):
 		a.log.Warn("tasks have not ended in time: the daemon is told at the next start", "after", a.opts.StopTimeout)
+	}
+}
+
+// cancelAll ends what runs at this moment.
+func (a *Agent) cancelAll(cause error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, h := range a.tasks {
+		h.cancel(cause)
 	}
 }
 

@@ -162,7 +162,7 @@ func TestRenewal(t *testing.T) {
 	if !now.ExpiresAt.After(first.ExpiresAt) {
 		t.Errorf("the certificate is still the one until %s", first.ExpiresAt)
 	}
-	c.dispatcher.Drop(first.UUID)
+	c.dispatcher.Drop(first.UUID, "a")
 	c.until("it is back", func() bool { return c.linked("a") })
 }
 

@@ -94,6 +94,7 @@ type Dispatcher struct {
 	delivered map[string]bool
 
 	refusals rareEvents
+	uses     uses
 }
 
 var _ shield.Runner = (*Dispatcher)(nil)
@@ -103,8 +104,10 @@ type attempt struct {
 	task  *shield.Task
 	held  Held
 	agent string // UUID
-	// store is where relayed bytes go; nil if there are none.
+	// store is where relayed bytes go; nil if there are none. calls are those
+	// that use it.
 	store plugin.Store
+	calls *calls
 	// sent are the sizes and digests of what was relayed into it.
 	mu   sync.Mutex
 	sent map[string]sentBlob
@@ -144,13 +147,6 @@ func (d *Dispatcher) Close() {
 // Linked reports whether an agent, by its UUID, is linked.
 func (d *Dispatcher) Linked(uuid string) bool { return d.hub.get(uuid) != nil }
 
-// Drop ends the link of an agent that was deleted.
-func (d *Dispatcher) Drop(uuid string) {
-	if l := d.hub.get(uuid); l != nil {
-		_ = l.session.Close()
-	}
-}
-
 // Running returns the tasks that an agent runs at this moment, by UUID.
 func (d *Dispatcher) Running(agent string) []string {
 	d.mu.Lock()
@@ -188,6 +184,8 @@ func (d *Dispatcher) Run(ctx context.Context, t *shield.Task, m shield.Monitor) 
 	if err := t.Validate(); err != nil {
 		return shield.TaskResult{}, err
 	}
+	ctx, leave := d.needing(ctx, t)
+	defer leave()
 	if t.Agent == "" || !t.Op.OnTarget() {
 		return d.runHere(ctx, t, m)
 	}
@@ -231,16 +229,19 @@ var _ shield.Opener = (*Dispatcher)(nil)
 // Open returns the content of an archive, wherever its store is; see
 // shield.Opener.
 func (d *Dispatcher) Open(ctx context.Context, t *shield.Task, sealed bool) (io.ReadCloser, error) {
+	ctx, leave := d.needing(ctx, t)
 	r, local, giveBack, err := d.here(ctx, t)
 	if err != nil {
+		leave()
 		return nil, err
 	}
 	content, err := r.Open(ctx, local, sealed)
 	if err != nil {
 		giveBack()
+		leave()
 		return nil, err
 	}
-	return &borrowed{content, giveBack}, nil
+	return &borrowed{content, func() { giveBack(); leave() }}, nil
 }
 
 // borrowed gives a store back when its blob is closed.
@@ -273,14 +274,9 @@ func (d *Dispatcher) borrow(ctx context.Context, t *shield.Task) (*storewire.Ope
 	if err != nil {
 		return nil, nil, err
 	}
-	path := "/v1/stores/" + lent.ID
-	giveBack := func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-		defer cancel()
-		_ = l.ask(ctx, http.MethodDelete, path, nil, nil) // it ends by itself, too
-	}
+	s := d.newLentStore(ctx, a.UUID, lent.ID)
 	lent.Info.Fields = nil // the agent has checked the endpoint, which stays there
-	return &storewire.Opener{About: lent.Info, Client: l.bulk, Base: agentBase + path}, giveBack, nil
+	return &storewire.Opener{About: lent.Info, Client: s.client, Base: s.base}, s.giveBack, nil
 }
 
 func notLinked(a *shield.Agent, what string) error {

@@ -68,13 +68,16 @@ func (d *Dispatcher) callerOf(req *http.Request) (*shield.Agent, error) {
 	return d.enrolled(req.Context(), uuid)
 }
 
+// deletedField marks the refusal of an agent that was deleted.
+const deletedField = "agent"
+
 func (d *Dispatcher) enrolled(ctx context.Context, uuid string) (*shield.Agent, error) {
 	if uuid == "" {
 		return nil, shield.Errorf(shield.Unauthorized, "", "this is not the certificate of an agent")
 	}
 	a, err := d.opts.Catalog.Agent(ctx, uuid)
 	if errors.Is(err, shield.NotFound) {
-		return nil, shield.Errorf(shield.Unauthorized, "", "this agent was deleted and its certificate revoked: join with a new token")
+		return nil, &shield.Error{Code: shield.Unauthorized, Field: deletedField, Message: "was deleted and its certificate revoked: join with a new token"}
 	}
 	return a, err
 }
@@ -172,7 +175,7 @@ func (d *Dispatcher) attemptOf(req *http.Request, a *shield.Agent) (*attempt, er
 	at := d.running[ref.ref()]
 	d.mu.Unlock()
 	if at == nil || at.agent != a.UUID {
-		return nil, shield.Errorf(shield.Interrupted, "", "interrupted: the daemon has given up this attempt")
+		return nil, errGivenUp
 	}
 	return at, nil
 }
@@ -204,6 +207,12 @@ func (d *Dispatcher) serveRelay(w http.ResponseWriter, req *http.Request, a *shi
 		storewire.WriteError(w, err)
 		return
 	}
+	// A call that is blocked by the agent ends with the attempt, too.
+	control := http.NewResponseController(w)
+	stop := context.AfterFunc(at.calls.ctx, func() {
+		_, _ = control.SetReadDeadline(time.Now()), control.SetWriteDeadline(time.Now())
+	})
+	defer stop()
 	h := &storewire.Handler{Store: at.store, Put: func(key string, size int64, digest string) {
 		at.mu.Lock()
 		defer at.mu.Unlock()

@@ -130,6 +130,15 @@ func (h *hub) put(l *link) (old *link, ok bool) {
 	return old, true
 }
 
+// take forgets the link of an agent and returns it, nil if there is none.
+func (h *hub) take(agent string) *link {
+	l := h.get(agent)
+	if l == nil || !h.remove(l) {
+		return nil
+	}
+	return l
+}
+
 // remove forgets l, unless another has taken its place.
 func (h *hub) remove(l *link) bool {
 	h.mu.Lock()

@@ -79,11 +79,17 @@ func (a *Agent) linkOnce(ctx context.Context) error {
 	return a.serveLink(ctx, session)
 }
 
-// refused returns what the daemon said of a link that it did not take.
+// refused returns what the daemon said of a link that it did not take. It
+// wants nothing any more of an agent that it has deleted.
 func (a *Agent) refused(ctx context.Context, resp *http.Response, err error) error {
 	if resp != nil && resp.StatusCode != http.StatusSwitchingProtocols && resp.Body != nil {
 		b, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
-		return storewire.ParseError(resp.Status, b)
+		err := storewire.ParseError(resp.Status, b)
+		var e *shield.Error
+		if errors.As(err, &e) && e.Code == shield.Unauthorized && e.Field == deletedField {
+			a.cancelAll(shield.Errorf(shield.Interrupted, "", "interrupted: the daemon has deleted this agent"))
+		}
+		return err
 	}
 	return a.daemon.unreachable(ctx, err)
 }

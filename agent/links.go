@@ -90,6 +90,10 @@ func (d *Dispatcher) serveLinked(l *link) {
 	if old != nil {
 		_ = old.session.Close()
 	}
+	if _, err := d.enrolled(d.ctx, l.agent.UUID); errors.Is(err, shield.Unauthorized) {
+		d.hub.remove(l) // deleted in between
+		return
+	}
 	d.log.Info("agent connected", "agent", l.agent.Name, "from", l.address, "release", l.hello.Release, "clock ahead by", l.agent.Skew)
 	slots := make(chan struct{}, settleAtOnce)
 	for _, h := range l.hello.Tasks {
@@ -179,7 +183,7 @@ func (d *Dispatcher) settle(l *link, h *Held) {
 
 func (d *Dispatcher) discard(ctx context.Context, l *link, h *Held) error {
 	d.log.Info("a task was given up: its agent is told", "agent", l.agent.Name, "task", h.UUID, "epoch", h.Epoch, "op", h.Op)
-	stop := Stop{Code: shield.Interrupted, Message: "interrupted: the daemon has given up this attempt"}
+	stop := Stop{Code: shield.Interrupted, Message: errGivenUp.Error()}
 	if err := l.ask(ctx, http.MethodPost, "/v1/tasks/"+h.ref()+"/cancel", stop, nil); err != nil {
 		return err
 	}

@@ -16,7 +16,7 @@ func (d *Dispatcher) prepare(ctx context.Context, t *shield.Task, m shield.Monit
 	sent := *t
 	sent.Log, sent.Agent = "", ""
 	o := &Order{Task: &sent, IdleTimeout: int64(d.opts.IdleTimeout / time.Second)}
-	at := &attempt{task: t, held: o.held(), agent: a.UUID, sent: map[string]sentBlob{}}
+	at := &attempt{task: t, held: o.held(), agent: a.UUID, calls: newCalls(), sent: map[string]sentBlob{}}
 	if err := d.fill(ctx, o); err != nil {
 		return nil, nil, nil, err
 	}
@@ -36,7 +36,7 @@ func (d *Dispatcher) prepare(ctx context.Context, t *shield.Task, m shield.Monit
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	at.store = scoped(at.store, t, at.forget)
+	at.store = scoped(at.store, t, at.calls, at.forget)
 	info.Fields = nil // the endpoint does not leave the daemon
 	sent.StoreEndpoint, o.Relay = nil, &info
 	return o, at, done, nil

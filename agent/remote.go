@@ -37,6 +37,7 @@ func (d *Dispatcher) runThere(ctx context.Context, t *shield.Task, m shield.Moni
 	d.mu.Lock()
 	delete(d.running, at.held.ref())
 	d.mu.Unlock()
+	at.calls.end()
 	return result, err
 }
 
@@ -237,7 +238,11 @@ func (r *remote) canceled(ctx context.Context, cause error) (shield.TaskResult, 
 	if err != nil {
 		return r.lost(cause)
 	}
-	return r.accept(result)
+	ended, err := r.accept(result)
+	if errors.Is(cause, errDeleted) && errors.Is(err, shield.CodeOf(cause)) {
+		err = cause // whose reason, which does not pass, is lost on the way
+	}
+	return ended, err
 }
 
 // accept takes a result, if it can be true, and has the agent forget it.

@@ -16,10 +16,11 @@ import (
 // daemon: a backup may write, look at and remove what is its own, a restore and
 // its preflight may read their archive. Without that, one agent could remove the
 // archives of all.
-// Removed, if not nil, is told of each key that is removed.
-func scoped(s plugin.Store, t *shield.Task, removed func(key string)) plugin.Store {
+// What it does ends with its calls. Removed, if not nil, is told of each key
+// that is removed.
+func scoped(s plugin.Store, t *shield.Task, c *calls, removed func(key string)) plugin.Store {
 	a := able.StoreAbilitiesOf(s)
-	sc := &scope{Store: s, task: t, read: []string{t.Key}, removed: removed}
+	sc := &scope{Store: s, task: t, calls: c, read: []string{t.Key}, removed: removed}
 	if t.Op == shield.OpBackup {
 		sc.allow(t.Key)
 	}
@@ -36,6 +37,7 @@ func scoped(s plugin.Store, t *shield.Task, removed func(key string)) plugin.Sto
 type scope struct {
 	plugin.Store
 	task    *shield.Task
+	calls   *calls
 	removed func(key string)
 
 	mu sync.Mutex
@@ -63,11 +65,16 @@ func (s *scope) forbidden(what, key string) error {
 }
 
 // stored adds the key that a store chose for what is the backup's own.
-func (s *scope) stored(key string, put func() (plugin.Stored, error)) (plugin.Stored, error) {
+func (s *scope) stored(ctx context.Context, key string, put func(context.Context) (plugin.Stored, error)) (plugin.Stored, error) {
 	if !s.may(&s.write, key) {
 		return plugin.Stored{}, s.forbidden("store", key)
 	}
-	ack, err := put()
+	ctx, leave, err := s.calls.enter(ctx)
+	if err != nil {
+		return plugin.Stored{}, err
+	}
+	defer leave()
+	ack, err := put(ctx)
 	if err == nil && ack.Key != "" {
 		s.allow(ack.Key)
 	}
@@ -75,20 +82,34 @@ func (s *scope) stored(key string, put func() (plugin.Stored, error)) (plugin.St
 }
 
 func (s *scope) Put(ctx context.Context, key string, r io.Reader) (plugin.Stored, error) {
-	return s.stored(key, func() (plugin.Stored, error) { return s.Store.Put(ctx, key, r) })
+	return s.stored(ctx, key, func(ctx context.Context) (plugin.Stored, error) { return s.Store.Put(ctx, key, r) })
 }
 
 func (s *scope) Get(ctx context.Context, key string) (io.ReadCloser, error) {
 	if !s.may(&s.read, key) {
 		return nil, s.forbidden("read", key)
 	}
-	return s.Store.Get(ctx, key)
+	ctx, leave, err := s.calls.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	blob, err := s.Store.Get(ctx, key)
+	if err != nil {
+		leave()
+		return nil, err
+	}
+	return &borrowed{blob, leave}, nil
 }
 
 func (s *scope) Delete(ctx context.Context, key string) error {
 	if !s.may(&s.write, key) {
 		return s.forbidden("remove", key)
 	}
+	ctx, leave, err := s.calls.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	if s.removed != nil {
 		s.removed(key)
 	}
@@ -104,6 +125,11 @@ func (l scopedLister) List(ctx context.Context, prefix string, yield func(plugin
 	if !l.s.may(&l.s.read, prefix) {
 		return l.s.forbidden("list", prefix)
 	}
+	ctx, leave, err := l.s.calls.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	return l.inner.List(ctx, prefix, func(o plugin.Object) error {
 		if !l.s.may(&l.s.read, o.Key) {
 			return nil
@@ -122,5 +148,5 @@ func (k scopedKeeper) PutUntil(ctx context.Context, key string, r io.Reader, unt
 	if until.After(most) {
 		return plugin.Stored{}, k.s.forbidden("keep until "+until.UTC().Format(time.RFC3339), key)
 	}
-	return k.s.stored(key, func() (plugin.Stored, error) { return k.inner.PutUntil(ctx, key, r, until) })
+	return k.s.stored(ctx, key, func(ctx context.Context) (plugin.Stored, error) { return k.inner.PutUntil(ctx, key, r, until) })
 }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,6 +29,7 @@ import (
 type farm struct {
 	*system
 	memory *plugintest.Memory // of the daemon
+	gate   *gate              // as well
 	config daemon.Config
 	daemon *daemon.Daemon
 	proxy  *faultproxy.TCP
@@ -37,9 +39,10 @@ type farm struct {
 func newFarm(t *testing.T, change func(*daemon.Config)) *farm {
 	t.Helper()
 	f := &farm{system: &system{t: t, dir: t.TempDir()}, memory: plugintest.NewMemory()}
+	f.gate = newGate(f.memory)
 	f.config = daemon.Config{
 		Data: f.path("data"), Listen: "127.0.0.1:0", AgentListen: "127.0.0.1:0", Grace: 5 * time.Second,
-		Plugins: map[string]plugin.Opener{"memory": f.memory, "gate": newGate(f.memory)},
+		Plugins: map[string]plugin.Opener{"memory": f.memory, "gate": f.gate},
 		Log:     slog.New(slog.NewTextHandler(t.Output(), nil)),
 	}
 	if change != nil {
@@ -101,9 +104,9 @@ type site struct {
 	opts   agent.Options
 	memory *plugintest.Memory
 	gate   *gate
-	host   *spy
-	ended  chan error
-	stop   func()
+	*spy
+	ended chan error
+	stop  func()
 }
 
 func (f *farm) token(name, dial string) shield.Secret {
@@ -125,9 +128,9 @@ func (f *farm) site(name string) *site {
 	host, err := agenthost.New(context.Background(), agenthost.Options{Own: own, Dir: filepath.Join(f.dir, "agent-"+name), Grace: 5 * time.Second, Log: log})
 	f.check(err)
 	f.t.Cleanup(func() { _ = host.Close() })
-	s.host = &spy{Host: host}
+	s.spy = &spy{Host: host}
 	s.opts = agent.Options{
-		Name: name, Core: "https://" + f.proxy.Addr(), Dir: filepath.Join(f.dir, "agent-"+name), Host: s.host, Log: log,
+		Name: name, Core: "https://" + f.proxy.Addr(), Dir: filepath.Join(f.dir, "agent-"+name), Host: s.spy, Log: log,
 		Proxy: func(*http.Request) (*url.URL, error) { return nil, nil },
 	}
 	return s
@@ -214,12 +217,15 @@ func (f *farm) events(kind shield.EventKind) []*shield.Event {
 // A spy remembers the orders that an agent got, and may lie about results.
 type spy struct {
 	agent.Host
-	mu     sync.Mutex
-	orders []*agent.Order
-	lie    func(shield.Monitor, *shield.TaskResult)
+	mu      sync.Mutex
+	running atomic.Int64
+	orders  []*agent.Order
+	lie     func(shield.Monitor, *shield.TaskResult)
 }
 
 func (s *spy) Run(ctx context.Context, o *agent.Order, targets, stores *plugin.Registry, seal agent.Seal, m shield.Monitor) (shield.TaskResult, error) {
+	s.running.Add(1)
+	defer s.running.Add(-1)
 	s.mu.Lock()
 	s.orders = append(s.orders, o)
 	lie := s.lie

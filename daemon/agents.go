@@ -169,15 +169,15 @@ func (d *Daemon) LinkedAgent(uuid string) (bool, []string) {
 	return d.agents.Linked(uuid), d.agents.Running(uuid)
 }
 
-// DeleteAgent forgets an agent: its certificate is refused from then on, and
-// its connection ended.
+// DeleteAgent forgets an agent: its certificate is refused from then on, its
+// connection ended, and with it the tasks that need it.
 func (d *Daemon) DeleteAgent(ctx context.Context, ref string) error {
 	a, err := d.catalog.Agent(ctx, ref)
 	if err == nil {
 		err = d.catalog.DeleteAgent(ctx, a.UUID)
 	}
 	if err == nil {
-		d.agents.Drop(a.UUID)
+		d.agents.Drop(a.UUID, a.Name)
 	}
 	return err
 }

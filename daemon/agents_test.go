@@ -118,7 +118,7 @@ func checkOrder(t *testing.T, s *site, there, relayed, restore bool) {
 	if !there {
 		return
 	}
-	o := s.host.last()
+	o := s.spy.last()
 	if (o.Relay != nil) != relayed {
 		t.Errorf("relayed: %v, want %v", o.Relay != nil, relayed)
 	}
@@ -307,9 +307,9 @@ func TestAgentLies(t *testing.T) {
 			r.Archive.TakenAt, r.Archive.ExpiresAt = r.Archive.TakenAt.AddDate(0, 0, 1), r.Archive.ExpiresAt.AddDate(0, 0, 1)
 		}},
 	} {
-		s.host.mu.Lock()
-		s.host.lie = c.lie
-		s.host.mu.Unlock()
+		s.spy.mu.Lock()
+		s.spy.lie = c.lie
+		s.spy.mu.Unlock()
 		if task := f.run(c.job); task.Status != shield.TaskFailed || !strings.Contains(task.Error, "cannot be true") {
 			t.Errorf("%s: %s, %s", c.name, task.Status, task.Error)
 		}
@@ -318,13 +318,13 @@ func TestAgentLies(t *testing.T) {
 		t.Errorf("archives: %+v", got)
 	}
 	f.eventually("what the lies are about is purged", func() bool { return len(f.memory.Keys("vault"))+len(s.memory.Keys("vault")) == 0 })
-	s.host.mu.Lock()
-	s.host.lie = func(m shield.Monitor, _ *shield.TaskResult) {
+	s.spy.mu.Lock()
+	s.spy.lie = func(m shield.Monitor, _ *shield.TaskResult) {
 		for range 200_000 {
 			m.Log(shield.SourceTarget, strings.Repeat("x", 1000))
 		}
 	}
-	s.host.mu.Unlock()
+	s.spy.mu.Unlock()
 	if task := f.run("direct"); task.Status != shield.TaskDone || len(task.Log) > 2<<20 {
 		t.Errorf("an endless log: %s, %s, %d bytes", task.Status, task.Error, len(task.Log))
 	}
