@@ -22,11 +22,12 @@ const (
 	OpVerify      Op = "verify"       // reads an archive and compares it with the catalog
 	OpTestTarget  Op = "test-target"  // asks a target whether it can be used
 	OpProbeTarget Op = "probe-target" // asks a target what it holds
+	OpAgentStatus Op = "agent-status" // asks an agent what it is and what it can
 )
 
 // Ops returns all operations.
 func Ops() []Op {
-	return []Op{OpBackup, OpRestore, OpPreflight, OpPurge, OpTestStore, OpCheckStore, OpReconcile, OpVerify, OpTestTarget, OpProbeTarget}
+	return []Op{OpBackup, OpRestore, OpPreflight, OpPurge, OpTestStore, OpCheckStore, OpReconcile, OpVerify, OpTestTarget, OpProbeTarget, OpAgentStatus}
 }
 
 // allowedOps is how an error lists the operations.
@@ -47,7 +48,9 @@ func ValidateOp(op Op) error {
 }
 
 // OnStore reports whether the operation needs a store.
-func (op Op) OnStore() bool { return op != OpTestTarget && op != OpProbeTarget }
+func (op Op) OnStore() bool {
+	return op != OpTestTarget && op != OpProbeTarget && op != OpAgentStatus
+}
 
 // OnTarget reports whether the operation needs a target.
 func (op Op) OnTarget() bool {
@@ -220,6 +223,10 @@ func (t *Task) Validate() error {
 		return missing("store_plugin")
 	}
 	switch t.Op {
+	case OpAgentStatus:
+		if t.Agent == "" {
+			return missing("agent")
+		}
 	case OpBackup, OpRestore, OpPreflight, OpPurge, OpVerify:
 		if t.Archive == "" && t.Op != OpPurge {
 			return missing("archive_uuid")
@@ -237,7 +244,7 @@ func (t *Task) Validate() error {
 // A Request is what somebody asks a Scheduler to do. Which refs it needs
 // depends on Op: backup wants Job; restore and preflight want Archive, and
 // Target if not the archive's own; purge and verify want Archive; test-store, check-store and reconcile want Store;
-// test-target and probe-target want Target.
+// test-target and probe-target want Target; agent-status wants Agent.
 type Request struct {
 	Op      Op     `json:"op"`
 	Owner   string `json:"owner"`
@@ -245,6 +252,7 @@ type Request struct {
 	Archive string `json:"archive,omitempty"`
 	Target  string `json:"target,omitempty"`
 	Store   string `json:"store,omitempty"`
+	Agent   string `json:"agent,omitempty"`
 	Reason  string `json:"reason,omitempty"` // of a purge
 	// From is the target whose newest archive a restore takes, in place of
 	// Archive: the newest of those taken at or before At, unless that is zero.

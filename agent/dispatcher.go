@@ -184,6 +184,9 @@ func (d *Dispatcher) Run(ctx context.Context, t *shield.Task, m shield.Monitor) 
 	if err := t.Validate(); err != nil {
 		return shield.TaskResult{}, err
 	}
+	if t.Op == shield.OpAgentStatus {
+		return d.status(ctx, t, m)
+	}
 	ctx, leave := d.needing(ctx, t)
 	defer leave()
 	if t.Agent == "" || !t.Op.OnTarget() {

@@ -126,6 +126,11 @@ func (d *Dispatcher) greet(l *link) error {
 	if err := l.ask(ctx, http.MethodGet, "/v1/hello", nil, l.hello); err != nil {
 		return err
 	}
+	return d.note(ctx, l)
+}
+
+// note checks what an agent has said of itself, and keeps it.
+func (d *Dispatcher) note(ctx context.Context, l *link) error {
 	h, a := l.hello, l.agent
 	if h.Name != a.Name {
 		return shield.Errorf(shield.Conflict, "", "it calls itself %q", clip(h.Name))

@@ -85,6 +85,9 @@ type Config struct {
 	// AgentUnseen after how long an event tells that an agent is not; 0: the
 	// defaults of package agent.
 	AgentLife, AgentPatience, AgentUnseen time.Duration
+	// AgentStatus is how often each connected agent is asked what it is; 0: only
+	// when somebody asks.
+	AgentStatus time.Duration
 	// Attempts is how often a scheduled backup is tried in all whose job does
 	// not say, while its failures may pass; 0: DefaultAttempts. Backoff is how
 	// long it waits after the first; 0: scheduler.DefaultBackoff.
@@ -158,6 +161,9 @@ func (c *Config) checkLimits() error {
 	}
 	if c.AgentLife != 0 && c.AgentLife < time.Minute {
 		return shield.FieldErrorf("agent-life", "is %s: at least 1m is wanted", c.AgentLife)
+	}
+	if c.AgentStatus < 0 {
+		return shield.FieldErrorf("agent-status", "is %s: it cannot be negative", c.AgentStatus)
 	}
 	if c.AgentPatience < 0 || c.AgentUnseen < 0 {
 		return shield.FieldErrorf("agent-patience", "is %s and agent-unseen %s: neither can be negative", c.AgentPatience, c.AgentUnseen)

@@ -388,6 +388,9 @@ func (d *Daemon) Run(ctx context.Context, grace time.Duration) error {
 	defer stopSweeping()
 	d.sweeping.Go(func() { d.sweep(sweeping) })
 	d.agents.Start()
+	if d.config.AgentStatus > 0 {
+		d.sweeping.Go(func() { d.askAgents(sweeping) })
+	}
 	served := make(chan error, 2)
 	if d.agentListener != nil {
 		d.config.Log.Info("agents can connect", "address", d.AgentAddr())

@@ -31,6 +31,8 @@ func (s *Scheduler) taskFor(ctx context.Context, r shield.Request) (*shield.Task
 		err = s.fillReconcile(ctx, t, r)
 	case shield.OpTestTarget, shield.OpProbeTarget:
 		err = s.fillTarget(ctx, t, r.Target)
+	case shield.OpAgentStatus:
+		err = s.fillAgent(ctx, t, r.Agent)
 	default:
 		err = shield.ValidateOp(r.Op)
 	}
@@ -73,6 +75,21 @@ func (s *Scheduler) fillTarget(ctx context.Context, t *shield.Task, ref string) 
 		return err
 	}
 	setTarget(t, tg)
+	return nil
+}
+
+// statusTimeout is the deadline, in seconds, of a task that asks an agent.
+const statusTimeout = 120
+
+func (s *Scheduler) fillAgent(ctx context.Context, t *shield.Task, ref string) error {
+	if ref == "" {
+		return shield.FieldErrorf("agent", "is missing: a %s task needs it", t.Op)
+	}
+	a, err := s.catalog.Agent(ctx, ref)
+	if err != nil {
+		return err
+	}
+	t.Agent, t.Timeout = a.Name, statusTimeout
 	return nil
 }
 

@@ -41,7 +41,7 @@ func queued(op operation) operation {
 }
 
 // action adds an operation that queues a task that needs no more than the ref
-// in the path, and of a target, if that is what the path names, or store or job.
+// in the path, and of a target, if that is what the path names, or store, job or agent.
 func action(s *Server, op operation, r shield.Request) {
 	handle(s, queued(op), func(ctx context.Context, c *call) (*shield.Task, error) {
 		r := r
@@ -52,6 +52,8 @@ func action(s *Server, op operation, r shield.Request) {
 			r.Archive = c.ref()
 		case shield.OpTestTarget, shield.OpProbeTarget:
 			r.Target = c.ref()
+		case shield.OpAgentStatus:
+			r.Agent = c.ref()
 		default:
 			r.Store = c.ref()
 		}

@@ -64,6 +64,7 @@ func (s *Server) mountAgents() {
 		c.tag(a.Version)
 		return s.agentStatus(a), nil
 	})
+	action(s, operation{path: "/v1/agents/{ref}/test", id: "testAgent", tag: "Agents", summary: "Ask an agent what it is and what it can"}, shield.Request{Op: shield.OpAgentStatus})
 	remove := op("DELETE", "/agents/{ref}", "deleteAgent", "Forget an agent and revoke its certificate", shield.RoleAdmin)
 	remove.guarded = true
 	handle(s, remove, func(ctx context.Context, c *call) (nothing, error) {

@@ -303,6 +303,11 @@ func (c *Client) ReconcileStore(ctx context.Context, ref string, remove bool) (*
 	return c.task(ctx, http.MethodPost, at("/v1/stores", ref, "reconcile"), ReconcileRequest{Remove: remove})
 }
 
+// TestAgent starts a task that asks an agent what it is and what it can.
+func (c *Client) TestAgent(ctx context.Context, ref string) (*shield.Task, error) {
+	return c.task(ctx, http.MethodPost, at("/v1/agents", ref, "test"), nil)
+}
+
 // TestTarget starts a test of a target.
 func (c *Client) TestTarget(ctx context.Context, ref string) (*shield.Task, error) {
 	return c.task(ctx, http.MethodPost, at("/v1/targets", ref, "test"), nil)

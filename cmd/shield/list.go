@@ -154,7 +154,7 @@ func (c *listArchives) Run(e *env) error {
 type listTasks struct {
 	All    bool     `help:"Ended ones too."`
 	Job    string   `help:"Only those of a job."`
-	Op     string   `help:"Only those of an operation: backup, restore, preflight, purge, test-store, check-store, reconcile, verify, test-target, probe-target." placeholder:"OP"`
+	Op     string   `help:"Only those of an operation: backup, restore, preflight, purge, test-store, check-store, reconcile, verify, test-target, probe-target, agent-status." placeholder:"OP"`
 	Status []string `help:"Only those of a status: pending, running, done, failed, canceled. Can be repeated." placeholder:"STATUS"`
 	Target string   `help:"Only those of a target."`
 	Store  string   `help:"Only those of a store."`

@@ -55,7 +55,7 @@ type cli struct {
 	Acknowledge acknowledgeCmd `cmd:"" help:"Say that a suspicious archive is fine."`
 	Release     releaseCmd     `cmd:"" help:"Let a held archive be purged."`
 	Keep        retentionCmd   `cmd:"" name:"retention" help:"Show what retention does."`
-	Test        testCmd        `cmd:"" help:"Test a store or a target."`
+	Test        testCmd        `cmd:"" help:"Test a store, a target or an agent."`
 	Probe       probeCmd       `cmd:"" help:"Ask a target what it holds."`
 	Reconcile   reconcileCmd   `cmd:"" help:"Compare a store with the catalog."`
 	Store       storeCmd       `cmd:"" help:"Check a store."`

@@ -37,6 +37,20 @@ func (c *runJob) Run(e *env) error {
 type testCmd struct {
 	Store  testStore  `cmd:"" help:"Store, read back and delete a small blob."`
 	Target testTarget `cmd:"" help:"Ask a target whether it can be reached and used."`
+	Agent  testAgent  `cmd:"" help:"Ask an agent what it is, which plugins it has, and how far its clock is off."`
+}
+
+type testAgent struct {
+	refArg
+	Wait bool `help:"Follow the task, and exit with 7 or 8 unless it is done."`
+}
+
+func (c *testAgent) Run(e *env) error {
+	t, err := e.client.TestAgent(e.ctx, c.Ref)
+	if err != nil {
+		return err
+	}
+	return e.started(t, c.Wait)
 }
 
 type testStore struct {

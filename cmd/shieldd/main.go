@@ -42,6 +42,7 @@ type flags struct {
 	AgentListen   string           `help:"Address that agents dial, by TLS, like :7644; none: agents cannot dial." env:"SHIELD_AGENT_LISTEN" placeholder:"HOST:PORT"`
 	AgentLife     time.Duration    `help:"How long the certificate of an agent is valid, which it renews at two thirds of that." env:"SHIELD_AGENT_LIFE" default:"720h"`
 	AgentPatience time.Duration    `help:"How long a running task waits for its agent to be connected again." env:"SHIELD_AGENT_PATIENCE" default:"15m"`
+	AgentStatus   time.Duration    `help:"How often each connected agent is asked what it is and what it can; 0: only when somebody asks." env:"SHIELD_AGENT_STATUS" default:"24h"`
 	AgentUnseen   time.Duration    `help:"After how long an event tells that an agent is not connected." env:"SHIELD_AGENT_UNSEEN" default:"5m"`
 	Attempts      int              `help:"How often a scheduled backup is tried in all whose job does not say." env:"SHIELD_ATTEMPTS" default:"3"`
 	Backoff       time.Duration    `help:"How long a task waits after its first attempt; then twice as long each time, up to 1h." env:"SHIELD_BACKOFF" default:"1m"`
@@ -116,7 +117,7 @@ func serve(ctx context.Context, f *flags) error {
 	d, err := daemon.Open(ctx, daemon.Config{
 		Data: f.Data, Listen: f.Listen, Insecure: f.Insecure, TLSCert: f.TLSCert, TLSKey: f.TLSKey, TrustedProxies: f.TrustedProxy, Sandbox: f.sandboxing(), Cache: f.Cache, CompileApart: true, PluginDirs: f.PluginDir, Native: native,
 		Timezone: f.Timezone, Dev: f.Mode != "", Recipients: f.Recipient,
-		Limit: f.Limit, AgentLimit: f.AgentLimit, AgentListen: f.AgentListen, AgentLife: f.AgentLife, AgentPatience: f.AgentPatience, AgentUnseen: f.AgentUnseen,
+		Limit: f.Limit, AgentLimit: f.AgentLimit, AgentListen: f.AgentListen, AgentLife: f.AgentLife, AgentPatience: f.AgentPatience, AgentUnseen: f.AgentUnseen, AgentStatus: f.AgentStatus,
 		Attempts: f.Attempts, Backoff: f.Backoff, Timeout: f.Timeout, IdleTimeout: f.IdleTimeout, Grace: f.Grace,
 		Release: version.String(), Log: logger(f),
 	})
