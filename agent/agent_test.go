@@ -44,7 +44,7 @@ func newCore(t *testing.T, change func(*agent.DispatcherOptions)) *core {
 	o := agent.DispatcherOptions{
 		Catalog: c.catalog, Authority: c.authority, Plugins: plugin.NewRegistry(),
 		Modules: func(context.Context, string, string) ([]agent.Module, error) { return nil, nil },
-		Disown:  func(context.Context, string, int64, []string) error { return nil },
+		Disown:  func(context.Context, *shield.Agent, string, int64, []string) error { return nil },
 		Grace:   time.Second,
 	}
 	if change != nil {

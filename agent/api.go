@@ -118,6 +118,11 @@ func (a *Agent) serveCancel(w http.ResponseWriter, req *http.Request, h *held) {
 		storewire.WriteError(w, err)
 		return
 	}
+	switch s.Code {
+	case shield.Canceled, shield.TimedOut, shield.Interrupted:
+	default:
+		s.Code = shield.Interrupted
+	}
 	h.cancel(&shield.Error{Code: s.Code, Message: s.Message})
 	w.WriteHeader(http.StatusAccepted)
 }

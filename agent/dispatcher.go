@@ -56,8 +56,9 @@ type DispatcherOptions struct {
 	// Seal checks that a manifest, as JSON, is of a task's archive, signs and
 	// seals it.
 	Seal func(t *shield.Task, manifest []byte) ([]byte, error)
-	// Disown has what an attempt has left removed that is not wanted any more.
-	Disown func(ctx context.Context, task string, epoch int64, keys []string) error
+	// Disown has what an attempt has left removed that is not wanted any more,
+	// if the task was one of the agent that says so.
+	Disown func(ctx context.Context, a *shield.Agent, task string, epoch int64, keys []string) error
 	// Recipients are the public keys that archives are sealed to.
 	Recipients []string
 	// IdleTimeout ends a task that names none and in which no byte moves, and
@@ -108,6 +109,9 @@ type attempt struct {
 	// that use it.
 	store plugin.Store
 	calls *calls
+	// wrote reports whether a key is one that it may have stored there; nil if
+	// nobody knows.
+	wrote func(key string) bool
 	// sent are the sizes and digests of what was relayed into it.
 	mu   sync.Mutex
 	sent map[string]sentBlob

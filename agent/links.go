@@ -50,7 +50,17 @@ func (d *Dispatcher) serveLink(w http.ResponseWriter, req *http.Request, a *shie
 		_ = c.CloseNow()
 		return
 	}
+	d.work.Go(func() { d.expectNoStreams(a, session) })
 	d.work.Go(func() { d.serveLinked(newLink(a, instance, req.RemoteAddr, session)) })
+}
+
+// expectNoStreams ends a link over which the agent opens streams: one that dials
+// has nothing to ask over it, and what it sends there would fill the daemon.
+func (d *Dispatcher) expectNoStreams(a *shield.Agent, s *yamux.Session) {
+	if _, err := s.Accept(); err == nil {
+		d.log.Warn("an agent opened a stream that nobody wanted: its link is ended", "agent", a.Name)
+		_ = s.Close()
+	}
 }
 
 // makeRoom lets a new link of an agent take the place of an old one that is
@@ -192,17 +202,17 @@ func (d *Dispatcher) discard(ctx context.Context, l *link, h *Held) error {
 	if err := l.ask(ctx, http.MethodPost, "/v1/tasks/"+h.ref()+"/cancel", stop, nil); err != nil {
 		return err
 	}
-	r := &remote{d: d, at: &attempt{held: *h, task: &shield.Task{}}, agent: l.agent, m: silent{}}
+	r := &remote{d: d, at: &attempt{held: *h, task: &shield.Task{Op: h.Op}}, agent: l.agent, m: silent{}}
 	result, err := r.read(ctx, l)
 	if err != nil {
 		return err
 	}
 	keys := result.Result.Leftovers
 	if a := result.Result.Archive; a != nil {
-		keys = append(keys, a.Key)
+		keys = append([]string{a.Key}, keys...)
 	}
-	if len(keys) > 0 && h.Op == shield.OpBackup {
-		if err := d.opts.Disown(ctx, h.UUID, h.Epoch, keys); err != nil {
+	if keys = r.at.leftovers(keys); len(keys) > 0 {
+		if err := d.opts.Disown(ctx, l.agent, h.UUID, h.Epoch, keys); err != nil {
 			return err
 		}
 	}

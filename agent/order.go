@@ -36,7 +36,7 @@ func (d *Dispatcher) prepare(ctx context.Context, t *shield.Task, m shield.Monit
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	at.store = scoped(at.store, t, at.calls, at.forget)
+	at.store, at.wrote = scoped(at.store, t, at.calls, at.forget)
 	info.Fields = nil // the endpoint does not leave the daemon
 	sent.StoreEndpoint, o.Relay = nil, &info
 	return o, at, done, nil

@@ -252,8 +252,9 @@ func (r *remote) accept(got *Result) (shield.TaskResult, error) {
 	r.d.delivered[ref] = true
 	r.d.mu.Unlock()
 	r.d.work.Go(func() { r.d.acknowledge(r.agent.UUID, &r.at.held) })
-	result, err := got.Result, got.Error.Err()
+	result, err := got.Result, believed(got.Error)
 	result.Missing, result.Found, result.Strays = nil, nil, nil // none of these runs on agents
+	result.Leftovers = r.at.leftovers(result.Leftovers)
 	if lie := r.at.check(&result, err); lie != nil {
 		r.logf("agent %s: %v", r.agent.Name, lie)
 		return r.lost(lie)
@@ -276,54 +277,4 @@ func (d *Dispatcher) acknowledge(agent string, h *Held) {
 		delete(d.delivered, h.ref())
 		d.mu.Unlock()
 	}
-}
-
-// near reports whether two times are about the same: what an agent takes for
-// the daemon's clock is late by the time that an order was under way.
-func near(a, b time.Time) bool { return a.Sub(b).Abs() < 10*time.Minute }
-
-// forget notes that a blob is removed that came by here.
-func (at *attempt) forget(key string) {
-	at.mu.Lock()
-	defer at.mu.Unlock()
-	delete(at.sent, key)
-}
-
-// check returns what cannot be true of a result.
-func (at *attempt) check(r *shield.TaskResult, err error) error {
-	t := at.task
-	lie := func(format string, args ...any) error {
-		return shield.Errorf(shield.Corrupt, "", "its result cannot be true: "+format, args...)
-	}
-	if err != nil || t.Op != shield.OpBackup {
-		if r.Archive != nil {
-			return lie("it has an archive, though there can be none")
-		}
-		return nil
-	}
-	a := r.Archive
-	switch {
-	case a == nil:
-		return lie("it has no archive")
-	case a.UUID != t.Archive || a.Target != t.Target || a.Store != t.Store || a.Job != t.Job:
-		return lie("its archive is not the one that was ordered")
-	case a.Status != shield.ArchiveValid || a.Key == "" || a.RawSize < 0 || a.StoredSize < 0 || a.Frames < 0:
-		return lie("its archive is %s with %d raw bytes and %d stored ones", a.Status, a.RawSize, a.StoredSize)
-	case !near(a.TakenAt, t.StartedAt) && !near(a.TakenAt, time.Now()) && (a.TakenAt.Before(t.StartedAt) || a.TakenAt.After(time.Now())):
-		return lie("its archive was taken at %s, before or after the task", a.TakenAt.UTC().Format(time.RFC3339))
-	case !a.ExpiresAt.Equal(a.TakenAt.Add(time.Duration(t.Retention) * time.Second)):
-		return lie("its archive expires at %s, as was not ordered", a.ExpiresAt.UTC().Format(time.RFC3339))
-	case a.Encrypted == t.Unencrypted:
-		return lie("its archive is encrypted: %v, as was not ordered", a.Encrypted)
-	}
-	if at.store == nil {
-		return nil
-	}
-	at.mu.Lock()
-	defer at.mu.Unlock()
-	relayed, ok := at.sent[t.Key]
-	if !ok || relayed.size != a.StoredSize || relayed.digest != a.StoredDigest {
-		return lie("it says that %d bytes with digest %s were stored, of which %d with %q came by here", a.StoredSize, a.StoredDigest, relayed.size, relayed.digest)
-	}
-	return nil
 }

@@ -17,8 +17,8 @@ import (
 // its preflight may read their archive. Without that, one agent could remove the
 // archives of all.
 // What it does ends with its calls. Removed, if not nil, is told of each key
-// that is removed.
-func scoped(s plugin.Store, t *shield.Task, c *calls, removed func(key string)) plugin.Store {
+// that is removed; wrote reports whether a key may have been stored.
+func scoped(s plugin.Store, t *shield.Task, c *calls, removed func(key string)) (_ plugin.Store, wrote func(key string) bool) {
 	a := able.StoreAbilitiesOf(s)
 	sc := &scope{Store: s, task: t, calls: c, read: []string{t.Key}, removed: removed}
 	if t.Op == shield.OpBackup {
@@ -31,7 +31,7 @@ func scoped(s plugin.Store, t *shield.Task, c *calls, removed func(key string)) 
 	if a.Keeper != nil {
 		bounded.Keeper = scopedKeeper{sc, a.Keeper}
 	}
-	return able.Store(sc, bounded)
+	return able.Store(sc, bounded), func(key string) bool { return sc.may(&sc.write, key) }
 }
 
 type scope struct {

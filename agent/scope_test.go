@@ -25,7 +25,7 @@ func TestScope(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := scoped(inner, &shield.Task{Op: op, Key: "own", Retention: 60}, newCalls(), nil)
+		s, _ := scoped(inner, &shield.Task{Op: op, Key: "own", Retention: 60}, newCalls(), nil)
 		if _, ok := s.(plugin.Tester); ok {
 			t.Error("a test of the store writes to it")
 		}

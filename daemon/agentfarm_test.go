@@ -221,6 +221,7 @@ type spy struct {
 	running atomic.Int64
 	orders  []*agent.Order
 	lie     func(shield.Monitor, *shield.TaskResult)
+	fail    error // in place of how a task ended
 }
 
 func (s *spy) Run(ctx context.Context, o *agent.Order, targets, stores *plugin.Registry, seal agent.Seal, m shield.Monitor) (shield.TaskResult, error) {
@@ -228,13 +229,23 @@ func (s *spy) Run(ctx context.Context, o *agent.Order, targets, stores *plugin.R
 	defer s.running.Add(-1)
 	s.mu.Lock()
 	s.orders = append(s.orders, o)
-	lie := s.lie
+	lie, fail := s.lie, s.fail
 	s.mu.Unlock()
 	r, err := s.Host.Run(ctx, o, targets, stores, seal, m)
 	if lie != nil {
 		lie(m, &r)
 	}
+	if fail != nil {
+		return r, fail
+	}
 	return r, err
+}
+
+// lies has the agent lie about results, or about how tasks end.
+func (s *spy) lies(lie func(shield.Monitor, *shield.TaskResult), fail error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lie, s.fail = lie, fail
 }
 
 func (s *spy) last() *agent.Order {

@@ -160,6 +160,18 @@ func TestAgentDiskFull(t *testing.T) {
 	if task := f.run("db"); task.Status != shield.TaskDone {
 		t.Errorf("with room again: %s, %s", task.Status, task.Error)
 	}
+
+	// Full in the middle of a task: its result cannot be kept, but is told.
+	f.set("slow", at("a", "gate", "slow"), into("a", "vault"))
+	task, err := f.api.RunJob(t.Context(), "slow")
+	f.check(err)
+	<-s.gate.halfway
+	f.check(os.RemoveAll(tasks))
+	f.check(os.WriteFile(tasks, nil, 0o600))
+	close(s.gate.open)
+	if task = f.wait(task); task.Status != shield.TaskDone {
+		t.Errorf("full in the middle: %s, %s", task.Status, task.Error)
+	}
 }
 
 // TestAgentAtItsLimit gives two tasks to an agent that runs one at once.

@@ -83,9 +83,7 @@ func (d *Daemon) dispatcher(runner *task.Runner, opts task.Options) *agent.Dispa
 			return runner.With(d.plugins, &elsewhere)
 		},
 		Modules: d.modulesOf, Module: d.library.Load, FileKey: d.fileKey, Seal: d.sealManifest,
-		Disown: func(ctx context.Context, task string, epoch int64, keys []string) error {
-			return d.scheduler.Disown(ctx, task, epoch, keys)
-		},
+		Disown:     d.disown,
 		Recipients: d.keys.names, IdleTimeout: c.IdleTimeout, Grace: c.Grace, Release: c.Release,
 		Life: c.AgentLife, Patience: c.AgentPatience, Unseen: c.AgentUnseen, Log: c.Log,
 	})
@@ -147,6 +145,22 @@ func (d *Daemon) CreateAgentToken(ctx context.Context, t *shield.AgentToken, ttl
 		return "", err
 	}
 	return token.Reveal(), nil
+}
+
+// disown has removed what an agent has left of a task that was its own.
+func (d *Daemon) disown(ctx context.Context, a *shield.Agent, task string, epoch int64, keys []string) error {
+	t, err := d.catalog.Task(ctx, task)
+	if errors.Is(err, shield.NotFound) {
+		return nil // nobody knows where that was stored
+	}
+	if err != nil {
+		return err
+	}
+	if t.Agent == "" || t.Agent != a.Name && t.Agent != a.UUID && t.Agent != a.Dial {
+		d.config.Log.Warn("an agent speaks of a task that is not its own", "agent", a.Name, "task", task)
+		return nil
+	}
+	return d.scheduler.Disown(ctx, task, epoch, keys)
 }
 
 // placeStore looks up which agent reaches a task's store now.

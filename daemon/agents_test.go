@@ -118,7 +118,7 @@ func checkOrder(t *testing.T, s *site, there, relayed, restore bool) {
 	if !there {
 		return
 	}
-	o := s.spy.last()
+	o := s.last()
 	if (o.Relay != nil) != relayed {
 		t.Errorf("relayed: %v, want %v", o.Relay != nil, relayed)
 	}
@@ -137,58 +137,62 @@ func checkOrder(t *testing.T, s *site, there, relayed, restore bool) {
 	}
 }
 
-// TestAgentLinkCut cuts the link in the middle of a backup: the agent goes on,
-// and its result arrives when the link is back.
+// TestAgentLinkCut cuts the link in the middle of a backup. For as long as the
+// daemon waits, the agent goes on, and its result arrives when the link is back;
+// after that the task is interrupted, and what the agent made of it is removed.
 func TestAgentLinkCut(t *testing.T) {
 	t.Parallel()
-	f := newFarm(t, nil)
-	s := f.join("a")
-	f.set("db", at("a", "gate", "db"), into("a", "vault"))
-	task, err := f.api.RunJob(t.Context(), "db")
-	f.check(err)
-	<-s.gate.halfway
-	f.proxy.Down()
-	f.running(task, func(a *server.FollowAnswer) bool {
-		return slices.ContainsFunc(a.Lines, func(l string) bool { return strings.Contains(l, "waiting for agent a") })
-	})
-	close(s.gate.open) // what is left is done without a daemon, but for the signature
-	f.proxy.Up()
-	if task = f.wait(task); task.Status != shield.TaskDone {
-		t.Fatalf("%s: %s\n%s", task.Status, task.Error, task.Log)
-	}
-	if n := strings.Count(task.Log, "backing up target"); n != 1 {
-		t.Errorf("the log has %d beginnings:\n%s", n, task.Log)
-	}
-	f.eventually("the agent forgets", func() bool { return len(s.records()) == 0 })
-	s.memory.SetTarget("db", nil)
-	f.restored(task.Archive, "db")
-}
-
-// TestAgentLinkCutForEver cuts the link for longer than the daemon waits. What
-// the agent has made meanwhile is removed when it is back.
-func TestAgentLinkCutForEver(t *testing.T) {
-	t.Parallel()
-	f := newFarm(t, func(c *daemon.Config) {
-		c.AgentPatience, c.Attempts, c.Backoff = 200*time.Millisecond, 1, 50*time.Millisecond
-	})
-	s := f.join("a")
-	f.set("db", at("a", "gate", "db"), into("a", "vault"))
-	task, err := f.api.RunJob(t.Context(), "db")
-	f.check(err)
-	<-s.gate.halfway
-	f.proxy.Down()
-	if task = f.wait(task); task.Status != shield.TaskFailed || task.ErrorCode != shield.Interrupted {
-		t.Fatalf("%s: %s %s", task.Status, task.ErrorCode, task.Error)
-	}
-	f.proxy.Up()
-	f.eventually("the agent ends the task", func() bool { return len(s.records()) == 0 })
-	f.eventually("nothing is left in the store", func() bool {
-		open, err := f.api.Tasks().List(t.Context(), map[string][]string{"status": {"pending", "running"}})
-		f.check(err)
-		return len(open) == 0 && len(s.memory.Keys("vault")) == 0
-	})
-	if got := f.archives(); len(got) != 0 {
-		t.Errorf("archives: %+v", got)
+	for _, c := range []struct {
+		name     string
+		patience time.Duration
+		status   shield.TaskStatus
+		code     shield.Code
+		archives int
+	}{
+		{"for a while", time.Hour, shield.TaskDone, "", 1},
+		{"for ever", 200 * time.Millisecond, shield.TaskFailed, shield.Interrupted, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			f := newFarm(t, func(config *daemon.Config) {
+				config.AgentPatience, config.Attempts, config.Backoff = c.patience, 1, 50*time.Millisecond
+			})
+			s := f.join("a")
+			f.set("db", at("a", "gate", "db"), into("a", "vault"))
+			task, err := f.api.RunJob(t.Context(), "db")
+			f.check(err)
+			<-s.gate.halfway
+			f.proxy.Down()
+			if c.status == shield.TaskDone {
+				f.running(task, func(a *server.FollowAnswer) bool {
+					return slices.ContainsFunc(a.Lines, func(l string) bool { return strings.Contains(l, "waiting for agent a") })
+				})
+				close(s.gate.open) // what is left is done without a daemon, but for the signature
+				f.proxy.Up()
+			}
+			if task = f.wait(task); task.Status != c.status || task.ErrorCode != c.code {
+				t.Fatalf("%s: %s %s\n%s", task.Status, task.ErrorCode, task.Error, task.Log)
+			}
+			if c.status != shield.TaskDone {
+				f.proxy.Up()
+			}
+			if n := strings.Count(task.Log, "backing up target"); n > 1 || n < c.archives {
+				t.Errorf("the log has %d beginnings:\n%s", n, task.Log)
+			}
+			f.eventually("the agent forgets", func() bool { return len(s.records()) == 0 })
+			f.eventually("nothing is left to do, nor in the store but archives", func() bool {
+				open, err := f.api.Tasks().List(t.Context(), map[string][]string{"status": {"pending", "running"}})
+				f.check(err)
+				return len(open) == 0 && len(s.memory.Keys("vault")) == 2*c.archives
+			})
+			if got := f.archives(); len(got) != c.archives {
+				t.Fatalf("archives: %+v, want %d", got, c.archives)
+			}
+			if c.archives > 0 {
+				s.memory.SetTarget("db", nil)
+				f.restored(task.Archive, "db")
+			}
+		})
 	}
 }
 
@@ -307,9 +311,7 @@ func TestAgentLies(t *testing.T) {
 			r.Archive.TakenAt, r.Archive.ExpiresAt = r.Archive.TakenAt.AddDate(0, 0, 1), r.Archive.ExpiresAt.AddDate(0, 0, 1)
 		}},
 	} {
-		s.spy.mu.Lock()
-		s.spy.lie = c.lie
-		s.spy.mu.Unlock()
+		s.lies(c.lie, nil)
 		if task := f.run(c.job); task.Status != shield.TaskFailed || !strings.Contains(task.Error, "cannot be true") {
 			t.Errorf("%s: %s, %s", c.name, task.Status, task.Error)
 		}
@@ -318,13 +320,11 @@ func TestAgentLies(t *testing.T) {
 		t.Errorf("archives: %+v", got)
 	}
 	f.eventually("what the lies are about is purged", func() bool { return len(f.memory.Keys("vault"))+len(s.memory.Keys("vault")) == 0 })
-	s.spy.mu.Lock()
-	s.spy.lie = func(m shield.Monitor, _ *shield.TaskResult) {
+	s.lies(func(m shield.Monitor, _ *shield.TaskResult) {
 		for range 200_000 {
 			m.Log(shield.SourceTarget, strings.Repeat("x", 1000))
 		}
-	}
-	s.spy.mu.Unlock()
+	}, nil)
 	if task := f.run("direct"); task.Status != shield.TaskDone || len(task.Log) > 2<<20 {
 		t.Errorf("an endless log: %s, %s, %d bytes", task.Status, task.Error, len(task.Log))
 	}

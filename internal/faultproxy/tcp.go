@@ -2,6 +2,7 @@ package faultproxy
 
 import (
 	"net"
+	"sync"
 	"testing"
 	"time"
 )
@@ -13,6 +14,67 @@ type TCP struct {
 	*front
 	rules
 	upstream string
+
+	gate   sync.Mutex
+	frozen chan struct{} // closed by Thaw; nil: bytes pass
+	idle   time.Duration
+}
+
+// Freeze lets no byte pass any more, in silence: connections stay, and new ones
+// are taken. It is what a link looks like that was cut somewhere far away.
+func (p *TCP) Freeze() {
+	p.gate.Lock()
+	defer p.gate.Unlock()
+	if p.frozen == nil {
+		p.frozen = make(chan struct{})
+	}
+}
+
+// Thaw lets bytes pass again, those included that have waited.
+func (p *TCP) Thaw() {
+	p.gate.Lock()
+	defer p.gate.Unlock()
+	if p.frozen != nil {
+		close(p.frozen)
+		p.frozen = nil
+	}
+}
+
+// CloseIdle closes connections from now on that move no byte for so long.
+func (p *TCP) CloseIdle(after time.Duration) {
+	p.gate.Lock()
+	defer p.gate.Unlock()
+	p.idle = after
+}
+
+// pass waits while the proxy is frozen. It reports false at the end of the
+// test.
+func (p *TCP) pass() bool {
+	p.gate.Lock()
+	frozen := p.frozen
+	p.gate.Unlock()
+	if frozen == nil {
+		return true
+	}
+	select {
+	case <-frozen:
+		return true
+	case <-p.closed:
+		return false
+	}
+}
+
+// watch returns what is to be called when bytes move on a pair of connections,
+// and when they have ended.
+func (p *TCP) watch(a, b net.Conn) (moved, ended func()) {
+	p.gate.Lock()
+	after := p.idle
+	p.gate.Unlock()
+	if after == 0 {
+		return func() {}, func() {}
+	}
+	t := time.AfterFunc(after, func() { _, _ = a.Close(), b.Close() })
+	return func() { t.Reset(after) }, func() { t.Stop() }
 }
 
 // StartTCP starts a proxy for the server at an address, which ends with the
@@ -53,18 +115,20 @@ func (p *TCP) relay(client net.Conn) {
 	}
 	p.keep(server) // so that Down ends it, too
 	defer p.forget(server)
+	moved, ended := p.watch(client, server)
+	defer ended()
 	sent := make(chan struct{})
 	go func() {
 		defer close(sent)
-		p.pump(server, client, fault.request, client)
+		p.pump(server, client, fault.request, client, moved)
 	}()
-	p.pump(client, server, fault.response, client)
+	p.pump(client, server, fault.response, client, moved)
 	_, _ = server.Close(), client.Close()
 	<-sent
 }
 
 // pump passes bytes on until the end or the fault.
-func (p *TCP) pump(dst, src net.Conn, f flow, client net.Conn) {
+func (p *TCP) pump(dst, src net.Conn, f flow, client net.Conn, moved func()) {
 	defer func() {
 		if c, ok := dst.(interface{ CloseWrite() error }); ok {
 			_ = c.CloseWrite()
@@ -96,6 +160,10 @@ func (p *TCP) pump(dst, src net.Conn, f flow, client net.Conn) {
 			b[left] ^= 0x20
 		}
 		done += int64(n)
+		if !p.pass() {
+			return
+		}
+		moved()
 		if _, werr := dst.Write(b[:n]); werr != nil || err != nil {
 			return
 		}
