@@ -25,6 +25,7 @@ func (a *Agent) api() http.Handler {
 	mux.HandleFunc("GET /v1/tasks/{uuid}/{epoch}", a.withHeld(a.serveFollow))
 	mux.HandleFunc("POST /v1/tasks/{uuid}/{epoch}/cancel", a.withHeld(a.serveCancel))
 	mux.HandleFunc("DELETE /v1/tasks/{uuid}/{epoch}", a.withHeld(a.serveForget))
+	mux.HandleFunc("PUT /v1/shares/{store}", a.serveShare)
 	mux.HandleFunc("POST /v1/stores", a.serveLend)
 	mux.HandleFunc("DELETE /v1/stores/{id}", a.serveGiveBack)
 	mux.HandleFunc("/v1/stores/{id}/", a.serveStore)

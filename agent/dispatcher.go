@@ -59,6 +59,9 @@ type DispatcherOptions struct {
 	// Disown has what an attempt has left removed that is not wanted any more,
 	// if the task was one of the agent that says so.
 	Disown func(ctx context.Context, a *shield.Agent, task string, epoch int64, keys []string) error
+	// Share has the daemon keep to a share of a store's limit; nil: it keeps to
+	// the limit whatever agents do.
+	Share func(store string, share float64)
 	// Recipients are the public keys that archives are sealed to.
 	Recipients []string
 	// IdleTimeout ends a task that names none and in which no byte moves, and
@@ -96,6 +99,7 @@ type Dispatcher struct {
 
 	refusals rareEvents
 	uses     uses
+	shares   shares
 }
 
 var _ shield.Runner = (*Dispatcher)(nil)
@@ -210,6 +214,7 @@ func (d *Dispatcher) runHere(ctx context.Context, t *shield.Task, m shield.Monit
 		return shield.TaskResult{}, err
 	}
 	defer giveBack()
+	defer d.sharing(t, here)()
 	return r.Run(ctx, local, m)
 }
 
@@ -242,13 +247,15 @@ func (d *Dispatcher) Open(ctx context.Context, t *shield.Task, sealed bool) (io.
 		leave()
 		return nil, err
 	}
+	end := d.sharing(t, here)
 	content, err := r.Open(ctx, local, sealed)
 	if err != nil {
+		end()
 		giveBack()
 		leave()
 		return nil, err
 	}
-	return &borrowed{content, func() { giveBack(); leave() }}, nil
+	return &borrowed{content, func() { end(); giveBack(); leave() }}, nil
 }
 
 // borrowed gives a store back when its blob is closed.

@@ -105,6 +105,9 @@ func (d *Dispatcher) serveLinked(l *link) {
 		return
 	}
 	d.log.Info("agent connected", "agent", l.agent.Name, "from", l.address, "release", l.hello.Release, "clock ahead by", l.agent.Skew)
+	for _, store := range d.shares.using(l.agent.UUID) {
+		d.work.Go(func() { d.tell(store, l.agent.UUID, true) })
+	}
 	slots := make(chan struct{}, settleAtOnce)
 	for _, h := range l.hello.Tasks {
 		d.work.Go(func() {

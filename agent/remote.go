@@ -29,6 +29,7 @@ func (d *Dispatcher) runThere(ctx context.Context, t *shield.Task, m shield.Moni
 		return shield.TaskResult{}, err
 	}
 	defer done()
+	defer d.sharing(t, a.UUID)()
 	d.mu.Lock()
 	d.running[at.held.ref()] = at
 	d.mu.Unlock()
@@ -104,6 +105,7 @@ func (r *remote) give(ctx context.Context, o *Order) error {
 			return err
 		}
 		o.Now = time.Now().UTC()
+		_, o.Share = r.d.shares.of(o.Task.Store, r.agent.UUID)
 		r.given = true
 		// It is not given up halfway: an order that arrives after its own
 		// cancellation would run.
@@ -111,6 +113,7 @@ func (r *remote) give(ctx context.Context, o *Order) error {
 		var e *shield.Error
 		switch {
 		case err == nil:
+			r.d.work.Go(func() { r.d.tell(o.Task.Store, r.agent.UUID, true) }) // it may have changed meanwhile
 			return nil
 		case errors.As(err, &e) && e.Field == busyField:
 			r.given = false

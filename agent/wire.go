@@ -65,6 +65,9 @@ type Order struct {
 	// Relay is set if the store is elsewhere: bytes go through the daemon then,
 	// and the task has no endpoint of the store.
 	Relay *plugin.Info `json:"relay,omitempty"`
+	// Share is the part of the store's limit that this agent has as it begins;
+	// 0: all of it.
+	Share float64 `json:"share,omitempty"`
 	// IdleTimeout is the daemon's, in seconds, for a task that has none.
 	IdleTimeout int64 `json:"idle_timeout"`
 	// Ahead is how far the daemon's clock is ahead of the agent's, as the

@@ -100,6 +100,9 @@ func (a *Agent) run(ctx context.Context, o *Order, h *held) (_ shield.TaskResult
 	if !t.TimeoutAt.IsZero() {
 		t.TimeoutAt = t.TimeoutAt.Add(-o.Ahead)
 	}
+	if o.Share > 0 {
+		a.share(t.Store, o.Share)
+	}
 	// Both are this agent's from here on.
 	t.Agent, t.StoreAgent = "", ""
 	targets, err := a.opts.Host.Plugins(ctx, o.Modules, a.fetch)

@@ -84,6 +84,7 @@ func (d *Daemon) dispatcher(runner *task.Runner, opts task.Options) *agent.Dispa
 		},
 		Modules: d.modulesOf, Module: d.library.Load, FileKey: d.fileKey, Seal: d.sealManifest,
 		Disown:     d.disown,
+		Share:      runner.Share,
 		Recipients: d.keys.names, IdleTimeout: c.IdleTimeout, Grace: c.Grace, Release: c.Release,
 		Life: c.AgentLife, Patience: c.AgentPatience, Unseen: c.AgentUnseen, Log: c.Log,
 	})

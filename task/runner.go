@@ -94,6 +94,11 @@ func (r *Runner) With(plugins *plugin.Registry, opts *Options) *Runner {
 	return w
 }
 
+// Share has the limit of a store, by its UUID, count by a share of it, above 0
+// and up to 1, since other hosts use the store, too. It holds for tasks that run
+// and for those that begin, until another is set.
+func (r *Runner) Share(store string, share float64) { r.throttles.share(store, share) }
+
 // now is the time by the clock of whoever wants the task.
 func (r *Runner) now() time.Time { return time.Now().Add(r.opts.Ahead) }
 

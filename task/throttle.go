@@ -44,6 +44,26 @@ func (p *pace) rates(now time.Time) (up, down int64) {
 type throttles struct {
 	mu     sync.Mutex
 	stores map[string]*throttle
+	shares map[string]float64 // of limits that hold elsewhere, too
+}
+
+// share has a store's limit count by a share of it, above 0 and up to 1.
+func (s *throttles) share(store string, share float64) {
+	if !(share > 0 && share < 1) { // nor NaN
+		share = 1
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.shares == nil {
+		s.shares = map[string]float64{}
+	}
+	s.shares[store] = share
+	if share == 1 {
+		delete(s.shares, store)
+	}
+	if t := s.stores[store]; t != nil {
+		t.divide(share)
+	}
 }
 
 // A throttle bounds one store.
@@ -53,6 +73,7 @@ type throttle struct {
 
 	mu    sync.Mutex
 	pace  *pace
+	share float64   // of the rates; 0: all
 	asked time.Time // when the rates were looked up
 }
 
@@ -74,6 +95,7 @@ func (s *throttles) take(store string, l *shield.Limit) (t *throttle, leave func
 	}
 	t.users++
 	t.follow(p)
+	t.divide(s.shares[store])
 	return t, func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -89,6 +111,22 @@ func (t *throttle) follow(p *pace) {
 	t.pace, t.asked = p, time.Time{}
 }
 
+func (t *throttle) divide(share float64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if share != t.share {
+		t.share, t.asked = share, time.Time{}
+	}
+}
+
+// part is the throttle's share of a rate.
+func (t *throttle) part(rate int64) int64 {
+	if rate == 0 || t.share == 0 {
+		return rate
+	}
+	return max(int64(float64(rate)*t.share), 1)
+}
+
 // refresh looks up the rates once a second, so that windows begin and end in
 // the middle of a stream.
 func (t *throttle) refresh(now time.Time) {
@@ -99,8 +137,8 @@ func (t *throttle) refresh(now time.Time) {
 	}
 	t.asked = now
 	up, down := t.pace.rates(now)
-	t.up.set(up, now)
-	t.down.set(down, now)
+	t.up.set(t.part(up), now)
+	t.down.set(t.part(down), now)
 }
 
 // A bucket lets a number of bytes a second pass, and a tenth of that at once.

@@ -61,7 +61,10 @@ type Host struct {
 	known map[string]plugin.Opener // by digest and grant
 }
 
-var _ agent.Host = (*Host)(nil)
+var (
+	_ agent.Host   = (*Host)(nil)
+	_ agent.Sharer = (*Host)(nil)
+)
 
 // New returns a Host. Close it.
 func New(ctx context.Context, o Options) (*Host, error) {
@@ -269,6 +272,9 @@ func below(parent, folder string) bool {
 	rel, err := filepath.Rel(parent, folder)
 	return err == nil && rel != ".." && !strings.HasPrefix(rel, "../")
 }
+
+// Share has the limit of a store count by a share of it.
+func (h *Host) Share(store string, share float64) { h.runner.Share(store, share) }
 
 // Run runs the task of an order.
 func (h *Host) Run(ctx context.Context, o *agent.Order, targets, stores *plugin.Registry, seal agent.Seal, m shield.Monitor) (shield.TaskResult, error) {

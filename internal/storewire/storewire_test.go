@@ -215,3 +215,54 @@ func TestFailure(t *testing.T) {
 		t.Error("no error became one")
 	}
 }
+
+// TestLyingServer has the other side say what cannot be true, or without end.
+func TestLyingServer(t *testing.T) {
+	t.Parallel()
+	endless := func(w http.ResponseWriter, text string) {
+		for {
+			if _, err := io.WriteString(w, text); err != nil {
+				return
+			}
+		}
+	}
+	put := func(s plugin.Store) error {
+		_, err := s.Put(t.Context(), "k", strings.NewReader("content"))
+		return err
+	}
+	list := func(s plugin.Store) error {
+		return s.(plugin.Lister).List(t.Context(), "", func(plugin.Object) error { return nil })
+	}
+	for _, c := range []struct {
+		name string
+		lie  func(w http.ResponseWriter)
+		call func(plugin.Store) error
+		code shield.Code
+	}{
+		{"another digest", func(w http.ResponseWriter) { _, _ = io.WriteString(w, `{"size":7,"digest":"blake3:00"}`) }, put, shield.StoreFailed},
+		{"an endless answer", func(w http.ResponseWriter) { endless(w, strings.Repeat(" ", 1000)) }, put, shield.Unavailable},
+		{"an endless error", func(w http.ResponseWriter) {
+			w.WriteHeader(http.StatusBadGateway)
+			endless(w, strings.Repeat("x", 1000))
+		}, put, shield.Unavailable},
+		{"an endless line of a list", func(w http.ResponseWriter) { endless(w, strings.Repeat("x", 1000)) }, list, shield.Unavailable},
+		{"a list without an end", func(w http.ResponseWriter) { _, _ = io.WriteString(w, "{}\n") }, list, shield.Unavailable},
+		{"somewhere else", func(w http.ResponseWriter) {
+			w.Header().Set("Location", "http://127.0.0.1:1/")
+			w.WriteHeader(http.StatusFound)
+		}, list, shield.Unavailable},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			o := wired(t, plugintest.NewMemory(), func(http.Handler) http.Handler {
+				return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+					_, _ = io.Copy(io.Discard, req.Body)
+					c.lie(w)
+				})
+			})
+			if err := c.call(open(t, o)); !errors.Is(err, c.code) {
+				t.Errorf("%v, want %s", err, c.code)
+			}
+		})
+	}
+}
