@@ -101,14 +101,15 @@ type beside struct {
 	f     *field
 	name  string
 	state string
+	flags []string // further ones
 	cmd   *exec.Cmd
 	log   string // file
 }
 
 // join starts an agent with a new token and waits until it is connected.
-func (f *field) join(name string) *beside {
+func (f *field) join(name string, flags ...string) *beside {
 	f.t.Helper()
-	b := &beside{f: f, name: name, state: f.path("agent-" + name), log: f.path(name + ".log")}
+	b := &beside{f: f, name: name, state: f.path("agent-" + name), flags: flags, log: f.path(name + ".log")}
 	b.start(strings.TrimSpace(f.daemon.Run("create", "agent-token", "--name", name)))
 	f.connected(name)
 	return b
@@ -129,7 +130,8 @@ func (b *beside) start(token string) {
 	b.f.check(err)
 	defer out.Close()
 	plugins := b.f.flags[3]
-	b.cmd = exec.Command(filepath.Join(shieldtest.Agent(b.f.t), "shield-agent"), "--core", "https://"+b.f.proxy.Addr(), "--name", b.name, "--state", b.state, "--plugin-dir", plugins)
+	args := append([]string{"--core", "https://" + b.f.proxy.Addr(), "--name", b.name, "--state", b.state, "--plugin-dir", plugins}, b.flags...)
+	b.cmd = exec.Command(filepath.Join(shieldtest.Agent(b.f.t), "shield-agent"), args...)
 	b.cmd.Env = append(os.Environ(), "SHIELD_AGENT_TOKEN="+token, "NO_PROXY=*")
 	b.cmd.Stdout, b.cmd.Stderr = out, out
 	b.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

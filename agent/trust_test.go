@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -177,4 +178,25 @@ func TestUnwantedStreams(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-session.CloseChan()
+}
+
+// TestReleasesApart has agents of other releases connect: a minor version apart
+// is well, what is further is refused in words.
+func TestReleasesApart(t *testing.T) {
+	t.Parallel()
+	c := newCore(t, func(o *agent.DispatcherOptions) { o.Release = "v1.4.0" })
+	for name, release := range map[string]string{"older": "v1.3.9", "newer": "v1.5.0", "oldest": "v1.2.0"} {
+		c.start(agent.Options{Name: name, Core: c.url, Dir: t.TempDir(), Host: &idle{}, Token: c.token(name), Release: release})
+	}
+	c.until("those a minor version apart are connected", func() bool { return c.linked("older") && c.linked("newer") })
+	c.until("an event tells of the one that is not", func() bool {
+		events, err := c.catalog.Events(t.Context(), shield.Filter{})
+		c.check(err)
+		return slices.ContainsFunc(events, func(e *shield.Event) bool {
+			return e.Kind == shield.EventAgentRefused && strings.Contains(e.Message, `release "v1.2.0"`) && strings.Contains(e.Message, "one minor version apart work together")
+		})
+	})
+	if c.linked("oldest") {
+		t.Error("it is connected all the same")
+	}
 }
