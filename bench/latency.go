@@ -56,7 +56,7 @@ func (b *bench) measureFirstByte(ctx context.Context) (err error) {
 		return err
 	}
 	for range starts {
-		took, err := c.firstByte(ctx)
+		took, err := c.daemon.firstByte(ctx, "job", p.store)
 		if err != nil {
 			return err
 		}
@@ -65,13 +65,15 @@ func (b *bench) measureFirstByte(ctx context.Context) (err error) {
 	return nil
 }
 
-func (c *shieldContender) firstByte(ctx context.Context) (time.Duration, error) {
-	before, _, err := treeSize(c.places.store)
+// firstByte times from the request to run a job until a file in its store
+// holds a byte.
+func (d *daemon) firstByte(ctx context.Context, job, store string) (time.Duration, error) {
+	before, _, err := treeSize(store)
 	if err != nil {
 		return 0, err
 	}
 	began := time.Now()
-	t, err := c.daemon.client.RunJob(ctx, "job")
+	t, err := d.client.RunJob(ctx, job)
 	if err != nil {
 		return 0, err
 	}
@@ -80,16 +82,21 @@ func (c *shieldContender) firstByte(ctx context.Context) (time.Duration, error) 
 			return 0, errors.New("no byte reached the store within a minute")
 		}
 		time.Sleep(500 * time.Microsecond)
-		if now, _, err = treeSize(c.places.store); err != nil {
+		if now, _, err = treeSize(store); err != nil {
 			return 0, err
 		}
 	}
 	took := time.Since(began)
-	end, err := c.daemon.client.Wait(ctx, t.UUID, func(*server.FollowAnswer) {})
+	return took, d.done(ctx, t.UUID)
+}
+
+// done waits until a task has ended well.
+func (d *daemon) done(ctx context.Context, task string) error {
+	end, err := d.client.Wait(ctx, task, func(*server.FollowAnswer) {})
 	if err == nil && end.Status != shield.TaskDone {
 		err = fmt.Errorf("the task is %s: %s", end.Status, end.Error)
 	}
-	return took, err
+	return err
 }
 
 // measureMemory looks whether the daemon's memory grows with what it backs

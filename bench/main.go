@@ -30,7 +30,7 @@ func main() {
 	flag.Var(&size, "size", "bytes in each set of data")
 	flag.IntVar(&b.files, "files", 20000, "files in the tree")
 	flag.IntVar(&b.rounds, "rounds", 3, "rounds; medians are reported")
-	only := flag.String("only", "", "`regexp` of what to measure: SET/CONTENDER, startup, first-byte, memory, plugins, system/NAME, scale/NAME")
+	only := flag.String("only", "", "`regexp` of what to measure: SET/CONTENDER, startup, first-byte, memory, plugins, system/NAME, scale/NAME, agent/NAME")
 	out := flag.String("o", "", "`file` whose parts between markers the tables replace, those that were measured")
 	tmp := flag.String("dir", "", "`folder` to work in (default: a RAM disk when it has room)")
 	flag.Parse()
@@ -64,7 +64,7 @@ func (b *bench) main(ctx context.Context, only, out, tmp string) (err error) {
 		return err
 	}
 	if out != "" { // find out now, not after an hour
-		if _, err := spliced(out, map[part]string{partPeers: "", partPlugins: "", partSystems: "", partScale: ""}); err != nil {
+		if _, err := spliced(out, map[part]string{partPeers: "", partPlugins: "", partSystems: "", partScale: "", partAgents: ""}); err != nil {
 			return err
 		}
 	}
@@ -87,7 +87,7 @@ func (b *bench) main(ctx context.Context, only, out, tmp string) (err error) {
 
 func (b *bench) publish(out string) error {
 	parts := b.report.parts()
-	fmt.Print(parts[partPeers], parts[partPlugins], parts[partSystems], parts[partScale])
+	fmt.Print(parts[partPeers], parts[partPlugins], parts[partSystems], parts[partScale], parts[partAgents])
 	if out == "" {
 		return nil
 	}
@@ -142,7 +142,10 @@ func (b *bench) measure(ctx context.Context) error {
 	if err := b.measureSystems(ctx); err != nil {
 		return err
 	}
-	return b.measureScale(ctx)
+	if err := b.measureScale(ctx); err != nil {
+		return err
+	}
+	return b.measureAgents(ctx)
 }
 
 func (b *bench) fail(format string, args ...any) {

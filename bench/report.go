@@ -21,6 +21,7 @@ type report struct {
 	instances  instances
 	systems    []systemResult
 	scale      []scaleResult
+	agents     agentResults
 	failures   []string
 }
 
@@ -41,6 +42,7 @@ const (
 	partPlugins part = "bench-plugins"
 	partSystems part = "bench-systems"
 	partScale   part = "bench-scale"
+	partAgents  part = "bench-agents"
 )
 
 // splice returns a page with the part between its markers replaced.
@@ -65,6 +67,9 @@ func (r *report) parts() map[part]string {
 	}
 	if text := r.scaleMarkdown(); text != "" {
 		parts[partScale] = text
+	}
+	if text := r.agentMarkdown(); text != "" {
+		parts[partAgents] = text
 	}
 	if len(r.results)+len(r.firstStart)+len(r.firstByte)+len(r.memory) > 0 || len(parts) == 0 {
 		parts[partPeers] = r.markdown()

@@ -83,6 +83,7 @@ func (c *shieldContender) close() error {
 // A daemon is a running shieldd.
 type daemon struct {
 	bin, api, token string
+	agents          string        // where they dial it, if they can
 	took            time.Duration // from its start until it listened
 	cmd             *exec.Cmd
 	log             bytes.Buffer // read it only when the daemon has ended
@@ -90,11 +91,11 @@ type daemon struct {
 	client          *server.Client
 }
 
-// startDaemon runs shieldd on a free port and waits until it says where it
-// listens.
-func startDaemon(ctx context.Context, bin, data string) (*daemon, error) {
+// startDaemon runs shieldd on a free port, with further flags, and waits until
+// it says where it listens.
+func startDaemon(ctx context.Context, bin, data string, flags ...string) (*daemon, error) {
 	d := &daemon{bin: bin, token: filepath.Join(data, "admin-token"), ended: make(chan error, 1)}
-	d.cmd = exec.Command(filepath.Join(bin, "shieldd"), "--data", data, "--listen", "127.0.0.1:0")
+	d.cmd = exec.Command(filepath.Join(bin, "shieldd"), append([]string{"--data", data, "--listen", "127.0.0.1:0"}, flags...)...)
 	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for us to pass on
 	d.cmd.Stderr = &d.log
 	out, err := d.cmd.StdoutPipe()
@@ -109,6 +110,9 @@ func startDaemon(ctx context.Context, bin, data string) (*daemon, error) {
 	defer stop()
 	lines := bufio.NewScanner(out)
 	for d.api == "" && lines.Scan() {
+		if address, ok := strings.CutPrefix(lines.Text(), "agents dial "); ok {
+			d.agents = address
+		}
 		if api, ok := strings.CutPrefix(lines.Text(), "listening on "); ok {
 			d.api, d.took = api, time.Since(began)
 		}
