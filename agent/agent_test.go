@@ -71,11 +71,8 @@ func (c *core) check(err error) {
 // join starts an agent with a new token.
 func (c *core) join(name string, h agent.Host) {
 	c.t.Helper()
-	token := c.authority.NewToken()
-	now := time.Now().UTC()
-	c.check(c.catalog.CreateAgentToken(c.t.Context(), &shield.AgentToken{Name: name, Digest: token.Digest(), CreatedAt: now, ExpiresAt: now.Add(time.Hour)}))
 	a, err := agent.New(agent.Options{
-		Name: name, Core: c.url, Token: shield.Secret(token.Reveal()), Dir: c.t.TempDir(), Host: h,
+		Name: name, Core: c.url, Token: c.token(name), Dir: c.t.TempDir(), Host: h,
 		Proxy: func(*http.Request) (*url.URL, error) { return nil, nil },
 	})
 	c.check(err)

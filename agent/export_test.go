@@ -6,6 +6,9 @@ import (
 	"testing"
 )
 
+// Links is how many links are known, whether they live or not.
+func (d *Dispatcher) Links() int { return len(d.hub.all()) }
+
 // RunOrder runs an order on an agent that has no daemon.
 func RunOrder(t *testing.T, h Host, o *Order) {
 	t.Helper()

@@ -84,18 +84,37 @@ func (d *Dispatcher) makeRoom(a *shield.Agent, instance string) error {
 	return nil
 }
 
-// serveLinked keeps a link until it ends.
+// serveLinked keeps a link until it ends. The agent is greeted by a goroutine of
+// its own: the stack that it needs for that is many times that of this one, which
+// is there for as long as the agent is connected.
 func (d *Dispatcher) serveLinked(l *link) {
 	defer l.session.Close()
+	taken := make(chan bool)
+	d.work.Go(func() { taken <- d.take(l) })
+	if !<-taken {
+		return
+	}
+	<-l.session.CloseChan()
+	if !d.hub.remove(l) || d.ctx.Err() != nil {
+		return
+	}
+	d.log.Warn("agent disconnected", "agent", l.agent.Name)
+	d.report(l, "the link ended")
+}
+
+// take greets an agent, and deals with the tasks that it has. It reports whether
+// the link is the one of its agent from then on.
+func (d *Dispatcher) take(l *link) bool {
 	if err := d.greet(l); err != nil {
 		if d.ctx.Err() == nil {
 			d.log.Warn("a link to an agent was not taken", "agent", l.agent.Name, "from", l.address, "err", err)
 		}
-		return
+		return false
 	}
+	l.bulk.CloseIdleConnections() // most agents have nothing to do for long
 	old, ok := d.hub.put(l)
 	if !ok {
-		return
+		return false
 	}
 	if old != nil {
 		_ = old.session.Close()
@@ -116,12 +135,7 @@ func (d *Dispatcher) serveLinked(l *link) {
 			d.settle(l, &h)
 		})
 	}
-	<-l.session.CloseChan()
-	if !d.hub.remove(l) || d.ctx.Err() != nil {
-		return
-	}
-	d.log.Warn("agent disconnected", "agent", l.agent.Name)
-	d.report(l, "the link ended")
+	return true
 }
 
 // mostTasks is how many tasks an agent may speak of when it is linked, and
