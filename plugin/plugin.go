@@ -56,6 +56,13 @@ type Stored struct {
 	Digest string
 }
 
+// A Digester is a stream given to a Store that knows its own digest, as
+// "blake3:<hex>", once Read has returned io.EOF: a store that passes it on need
+// not compute that again.
+type Digester interface {
+	Digest() string
+}
+
 // A Lister is a Store that can list its blobs.
 type Lister interface {
 	// List calls yield with each blob whose key begins with prefix, in any

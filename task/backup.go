@@ -134,12 +134,13 @@ func (b *backup) stream(ctx context.Context) (archive.Summary, plugin.Stored, er
 	t.stream.Store(counter(w))
 
 	var ack plugin.Stored
+	sent := &sealedReader{movingReader: movingReader{pr, t}}
 	put := make(chan struct{})
 	go func() {
 		defer close(put)
 		var err error
 		ack, err = guard(ctx, b.runner.opts.Grace, func() (plugin.Stored, error) {
-			return b.put(ctx, b.task.Key, movingReader{pr, t})
+			return b.put(ctx, b.task.Key, sent)
 		})
 		if err == nil {
 			err = endReached(pr)
@@ -151,6 +152,7 @@ func (b *backup) stream(ctx context.Context) (archive.Summary, plugin.Stored, er
 		pr.CloseWithError(err)
 	}()
 	sum, sealed := b.seal(ctx, t, w)
+	sent.digest = sum.SealedDigest
 	// The store sees a clean end of stream only if the target ended well.
 	pw.CloseWithError(sealed)
 	t.waiting.Add(1)

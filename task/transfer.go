@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/shieldhq/shield"
+	"github.com/shieldhq/shield/plugin"
 )
 
 // A transfer watches one task: it counts the bytes, reports progress, ends
@@ -159,6 +160,18 @@ func (r movingReader) Read(p []byte) (int, error) {
 	r.t.activity.Add(int64(n))
 	return n, err
 }
+
+// A sealedReader is the stream of an archive. Its digest is set before its end
+// is given.
+type sealedReader struct {
+	movingReader
+	digest string
+}
+
+var _ plugin.Digester = (*sealedReader)(nil)
+
+// Digest returns the digest of what was read, at its end.
+func (r *sealedReader) Digest() string { return r.digest }
 
 // waitingReader marks the time spent in reads from the store, and records
 // the store's errors.

@@ -116,6 +116,15 @@ func (b *sentBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// sentAtOnce is how much is read and sent as one piece. Of less, more would go
+// into the ends of packets and chunks.
+const sentAtOnce = 256 << 10
+
+// WriteTo is what the transport calls, where Read would be asked for 32 KiB.
+func (b *sentBody) WriteTo(w io.Writer) (int64, error) {
+	return io.CopyBuffer(w, struct{ io.Reader }{b}, make([]byte, sentAtOnce))
+}
+
 func (b *sentBody) Close() error { return nil }
 
 // Put sends the blob and compares what arrived.
@@ -131,6 +140,7 @@ func (s *store) PutUntil(ctx context.Context, key string, r io.Reader, until tim
 func (s *store) put(ctx context.Context, query url.Values, r io.Reader) (plugin.Stored, error) {
 	src := &sticky{r: r}
 	m := newMeter(src)
+	m.known, _ = r.(plugin.Digester)
 	resp, err := s.call(ctx, http.MethodPut, "/blob", query, m)
 	if own := src.failure(); own != nil {
 		if err == nil {

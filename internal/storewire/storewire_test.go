@@ -5,11 +5,14 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/zeebo/blake3"
 
 	"github.com/shieldhq/shield"
 	"github.com/shieldhq/shield/internal/storewire"
@@ -159,6 +162,42 @@ func (c *changingWriter) Write(p []byte) (int, error) {
 		p = append([]byte{p[0] ^ 1}, p[1:]...)
 	}
 	return c.ResponseWriter.Write(p)
+}
+
+// told gives content, and a digest that it says is of it.
+type told struct {
+	io.Reader
+	digest string
+}
+
+func (d *told) Digest() string { return d.digest }
+
+// TestKnownDigest checks that the digest of a stream that knows its own is what
+// both sides compare with what arrived.
+func TestKnownDigest(t *testing.T) {
+	t.Parallel()
+	content := bytes.Repeat([]byte("content"), 100_000) // more than is sent as one piece
+	right := fmt.Sprintf("blake3:%x", blake3.Sum256(content))
+	for _, c := range []struct {
+		name, digest string
+		want         error
+	}{
+		{"right", right, nil},
+		{"of something else", fmt.Sprintf("blake3:%x", blake3.Sum256(nil)), shield.Corrupt},
+		{"none", "", shield.Unavailable},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			memory := plugintest.NewMemory()
+			_, err := open(t, wired(t, memory, nil)).Put(t.Context(), "k", &told{bytes.NewReader(content), c.digest})
+			if !errors.Is(err, c.want) {
+				t.Errorf("%v, want %v", err, c.want)
+			}
+			if got, there := memory.Blob("x", "k"); there != (c.want == nil) || there && !bytes.Equal(got, content) {
+				t.Errorf("stored: %v, %d bytes of %d", there, len(got), len(content))
+			}
+		})
+	}
 }
 
 // TestCut checks that a broken link is no end.
