@@ -156,6 +156,9 @@ func (s *store) put(ctx context.Context, query url.Values, r io.Reader) (plugin.
 	if err := json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&got); err != nil {
 		return plugin.Stored{}, shield.Errorf(shield.Unavailable, "", "the answer to a stored blob was cut off: %v", err)
 	}
+	if !m.ended.Load() {
+		return plugin.Stored{}, shield.Errorf(shield.StoreFailed, "", "the other side says that the blob is stored before it was sent all of it")
+	}
 	if got.Size != m.n || got.Digest != m.digest() {
 		return plugin.Stored{}, shield.Errorf(shield.StoreFailed, "", "%d bytes with digest %.80s arrived where the store is, %d with %s were sent", got.Size, got.Digest, m.n, m.digest())
 	}

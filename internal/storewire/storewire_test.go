@@ -200,6 +200,24 @@ func TestKnownDigest(t *testing.T) {
 	}
 }
 
+// TestAnsweredTooEarly has the other side say that all is well before it has
+// been sent all.
+func TestAnsweredTooEarly(t *testing.T) {
+	t.Parallel()
+	early := func(http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			_ = http.NewResponseController(w).EnableFullDuplex()
+			storewire.WriteJSON(w, http.StatusOK, struct{}{})
+		})
+	}
+	s := open(t, wired(t, plugintest.NewMemory(), early))
+	r, w := io.Pipe()
+	defer w.Close() // nothing is ever written
+	if _, err := s.Put(t.Context(), "k", r); !errors.Is(err, shield.StoreFailed) {
+		t.Errorf("%v, want StoreFailed", err)
+	}
+}
+
 // TestCut checks that a broken link is no end.
 func TestCut(t *testing.T) {
 	t.Parallel()

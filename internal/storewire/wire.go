@@ -17,6 +17,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/zeebo/blake3"
@@ -127,6 +128,9 @@ type meter struct {
 	hash hash.Hash
 	// known, if not nil, has the digest: it is not computed here.
 	known plugin.Digester
+	// ended is set when all was read: before that, nothing else here may be
+	// looked at by another than the reader.
+	ended atomic.Bool
 }
 
 func newMeter(r io.Reader) *meter { return &meter{r: r, hash: blake3.New()} }
@@ -136,6 +140,9 @@ func (m *meter) Read(p []byte) (int, error) {
 	m.n += int64(n)
 	if m.known == nil {
 		m.hash.Write(p[:n])
+	}
+	if err == io.EOF {
+		m.ended.Store(true)
 	}
 	return n, err
 }
