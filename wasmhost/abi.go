@@ -183,58 +183,6 @@ func abiCopy(i *instance, _ memory, a arguments) int64 {
 	return n
 }
 
-// spliceTime is how long one copy may go on once it has moved something.
-const spliceTime = 10 * time.Millisecond
-
-// splice moves up to limit bytes. It waits until something can be moved, and
-// then for more only for a while: a guest that pipes through a command has to
-// serve its other end as well, and has timers.
-func (i *instance) splice(dst, src handle, limit int64) (total int64, err error) {
-	var over <-chan time.Time
-	for total < limit {
-		b, err := unlessOver(i, over, src.peek)
-		if errors.Is(err, io.EOF) || again(err) {
-			return total, nil
-		}
-		if err != nil {
-			return total, err
-		}
-		b = b[:min(int64(len(b)), limit-total)]
-		n, err := unlessOver(i, over, func() (int, error) { return dst.write(b) })
-		src.advance(n)
-		total += int64(n)
-		if again(err) {
-			return total, nil
-		}
-		if err != nil {
-			return total, err
-		}
-		if over == nil {
-			t := time.NewTimer(spliceTime)
-			defer t.Stop()
-			over = t.C
-		}
-	}
-	return total, nil
-}
-
-// unlessOver waits as wait does, but returns errAgain once over tells so.
-func unlessOver[T any](i *instance, over <-chan time.Time, attempt func() (T, error)) (T, error) {
-	for {
-		v, err := attempt()
-		if !again(err) {
-			return v, err
-		}
-		select {
-		case <-i.wake:
-		case <-over:
-			return v, errAgain
-		case <-i.ctx.Done():
-			stop()
-		}
-	}
-}
-
 // subscription is the size of one in poll: i32 handle, u16 want, u16 got.
 const subscription = 8
 
@@ -247,6 +195,7 @@ func abiPoll(i *instance, m memory, a arguments) int64 {
 	if err != nil {
 		return int64(i.fail(err))
 	}
+	i.polled = append(i.polled[:0], subs...)
 	n := i.poll(subs)
 	ms := a.i32(2)
 	if n > 0 || ms == 0 {

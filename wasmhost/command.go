@@ -208,7 +208,7 @@ func (c *child) run(i *instance, stdout io.Reader) {
 			_ = killGroup(c.cmd.Process) // what the leader has left behind, and holds its output open
 		}
 	})
-	err := c.in.fill(c.ctx, c.tail.of(&paced{r: stdout}))
+	err := c.in.fill(c.ctx, c.tail.of(paceIn(stdout)))
 	<-c.ended
 	waitErr := c.cmd.Wait()
 	_ = os.RemoveAll(c.dir)

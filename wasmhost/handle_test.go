@@ -51,7 +51,7 @@ func TestPaced(t *testing.T) {
 		"4 KiB":     &pieces{want, 4 << 10},
 		"with last": iotest.DataErrReader(&pieces{want, 100 << 10}),
 	} {
-		got, err := io.ReadAll(&paced{r: r})
+		got, err := io.ReadAll(paceIn(r))
 		if err != nil || !bytes.Equal(got, want) {
 			t.Errorf("%s: %d of %d bytes, %v", name, len(got), len(want), err)
 		}

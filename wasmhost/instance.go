@@ -44,6 +44,7 @@ type instance struct {
 	wake          chan struct{} // a handle may have become ready
 	handles       map[int32]handle
 	next          int32
+	polled        []byte // the subscriptions of the last poll
 	lastError     string
 	mounts        []*mount
 	transports    map[string]*http.Transport // by their settings

@@ -7,28 +7,47 @@ import (
 
 const (
 	paceAfter = 256 << 10 // bytes of a stream: what is short is not held up
-	paceBelow = 32 << 10
+	paceBelow = 32 << 10  // of a pipe of the usual size
 	pace      = time.Millisecond
-	paceMost  = 8 * time.Millisecond
+	paceMost  = 8 * time.Millisecond  // for what a program reads
+	paceLong  = 16 * time.Millisecond // for what it writes
 )
 
 // A paced reader lets the output of a program gather. Many write no more than
 // 4 KiB at once; to take each of these through the host by itself costs more
-// in switches between threads than all that is done with the bytes.
+// in switches between threads than all that is done with the bytes. The slower
+// a program writes, the longer it is left alone.
 type paced struct {
 	r     io.Reader
+	below int // bytes, far less than the pipe has room for: fewer are too few
 	total int64
+	pause time.Duration
 	wait  bool
+}
+
+// paceIn returns r, paced.
+func paceIn(r io.Reader) io.Reader {
+	in := &paced{r: r, below: paceBelow}
+	if p := pipeOf(r); p != nil {
+		in.below = max(in.below, p.size()/8)
+	}
+	return in
 }
 
 // Read implements io.Reader.
 func (p *paced) Read(b []byte) (int, error) {
 	if p.wait {
-		time.Sleep(pace)
+		time.Sleep(p.pause)
 	}
 	n, err := p.r.Read(b)
 	p.total += int64(n)
-	p.wait = p.total >= paceAfter && n < paceBelow && n < len(b)
+	p.wait = p.total >= paceAfter && n < p.below && n < len(b)
+	switch {
+	case p.wait:
+		p.pause = min(max(2*p.pause, pace), paceLong)
+	case n >= p.below:
+		p.pause /= 2
+	}
 	return n, err
 }
 

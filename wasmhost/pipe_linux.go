@@ -2,7 +2,6 @@ package wasmhost
 
 import (
 	"errors"
-	"io"
 	"os"
 	"syscall"
 
@@ -25,9 +24,9 @@ func enlarge(pipe any) {
 	}
 }
 
-// pipeOf returns the pipe that w writes to, nil if it is none.
-func pipeOf(w io.Writer) pipe {
-	c, ok := w.(syscall.Conn)
+// pipeOf returns the pipe that an end belongs to, nil if it is none.
+func pipeOf(end any) pipe {
+	c, ok := end.(syscall.Conn)
 	if !ok {
 		return nil
 	}

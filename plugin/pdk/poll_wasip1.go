@@ -33,9 +33,10 @@ var poller struct {
 	running bool
 }
 
-// idle is how long the host may hold the guest when nothing is ready. Timers
-// of the guest are late by as much.
-const idle = 5 // ms
+// idle is how long the host may hold the guest when nothing is ready, after
+// nothing was for long. Timers of the guest are late by as much, which is a
+// fifth of the time that they have waited.
+const idle = 50 // ms
 
 // await waits until a handle is ready, or one of the channels is closed. Nil
 // channels never are.
@@ -84,8 +85,8 @@ func runPoller() {
 		if hostPoll(unsafe.Pointer(unsafe.SliceData(subs)), uint32(len(subs)), timeout) > 0 {
 			wakeReady(list, subs)
 			timeout = 0 // others may have something to do now
-		} else if timeout < idle {
-			timeout++
+		} else {
+			timeout = min(timeout+1+timeout/4, idle)
 		}
 	}
 }
