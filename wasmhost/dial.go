@@ -214,7 +214,7 @@ func reset(conn net.Conn) {
 }
 
 func (l *link) receive(conn net.Conn) {
-	if err := l.in.fill(l.ctx, conn); err != nil {
+	if err := l.in.fill(l.ctx, paceAnswers(conn, l.out)); err != nil {
 		l.in.finish(fmt.Errorf("reading: %w", err))
 		return
 	}

@@ -13,16 +13,18 @@ const (
 	paceLong  = 16 * time.Millisecond // for what it writes
 )
 
-// A paced reader lets the output of a program gather. Many write no more than
+// A paced reader lets what comes gather. Many programs write no more than
 // 4 KiB at once; to take each of these through the host by itself costs more
 // in switches between threads than all that is done with the bytes. The slower
-// a program writes, the longer it is left alone.
+// they write, the longer they are left alone.
 type paced struct {
 	r     io.Reader
 	below int // bytes, far less than the pipe has room for: fewer are too few
 	total int64
 	pause time.Duration
 	wait  bool
+	asked func() uint64 // bytes that the guest has written; nil if it need not ask
+	seen  uint64        // of them
 }
 
 // paceIn returns r, paced.
@@ -34,8 +36,22 @@ func paceIn(r io.Reader) io.Reader {
 	return in
 }
 
+// paceAnswers returns r, paced where it gives much without being asked for
+// more: who asks is not to wait for the answer.
+func paceAnswers(r io.Reader, out *ring) io.Reader {
+	return &paced{r: r, below: streamRing / 4, asked: func() uint64 {
+		_, w, _ := out.counts()
+		return w
+	}}
+}
+
 // Read implements io.Reader.
 func (p *paced) Read(b []byte) (int, error) {
+	if p.asked != nil {
+		if n := p.asked(); n != p.seen {
+			p.seen, p.total, p.pause, p.wait = n, 0, 0, false
+		}
+	}
 	if p.wait {
 		time.Sleep(p.pause)
 	}

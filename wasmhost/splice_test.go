@@ -59,11 +59,14 @@ func TestPacedGathers(t *testing.T) {
 	for name, c := range map[string]struct {
 		size  int // of a write
 		every time.Duration
-		most  int // reads of 4 MiB
+		asks  bool // the guest writes before each read
+		want  int  // reads of 4 MiB
 	}{
-		"slow": {1 << 10, time.Millisecond, 600}, // of 4096 writes, the first 256 of which are not held up
-		"fast": {64 << 10, time.Millisecond, 64},
-		"late": {64 << 10, time.Second, 64},
+		// The first 256 of 4096 writes are not held up.
+		"slow":      {1 << 10, time.Millisecond, false, 500},
+		"asked for": {1 << 10, time.Millisecond, true, 4096},
+		"fast":      {64 << 10, time.Millisecond, false, 64},
+		"late":      {64 << 10, time.Second, false, 64},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -82,9 +85,14 @@ func TestPacedGathers(t *testing.T) {
 					}
 					g.finish(io.EOF)
 				}()
-				p := paceIn(ringReader{t.Context(), g})
+				r := ringReader{t.Context(), g}
+				asked, p := newRing(8<<10, newSignal(), newSignal()), paceIn(r)
+				if c.asks {
+					p = paceAnswers(r, asked)
+				}
 				buf, reads, total := make([]byte, 256<<10), 0, 0
 				for {
+					_, _ = asked.write([]byte{1})
 					n, err := p.Read(buf)
 					total += n
 					if errors.Is(err, io.EOF) {
@@ -92,8 +100,8 @@ func TestPacedGathers(t *testing.T) {
 					}
 					reads++
 				}
-				if total != size || reads > c.most {
-					t.Errorf("%d bytes in %d reads: want %d in at most %d", total, reads, size, c.most)
+				if total != size || reads != c.want {
+					t.Errorf("%d bytes in %d reads: want %d in %d", total, reads, size, c.want)
 				}
 			})
 		})
