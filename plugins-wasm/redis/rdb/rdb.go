@@ -102,6 +102,9 @@ func (d *Decoder) Version() int { return d.version }
 func (d *Decoder) Next() (Item, error) {
 	it := Item{Idle: -1, Freq: -1}
 	for {
+		if d.plain(&it) {
+			return it, nil
+		}
 		op, err := d.byte()
 		if err != nil {
 			return it, err
@@ -111,7 +114,8 @@ func (d *Decoder) Next() (Item, error) {
 			it.Kind = End
 			return it, d.finish()
 		case op < opFirst:
-			return d.keyed(it, op)
+			err := d.keyed(&it, op)
+			return it, err
 		}
 		if done, err := d.special(&it, op); err != nil || done {
 			return it, err
@@ -191,10 +195,32 @@ func (d *Decoder) aux(it *Item) error {
 	return err
 }
 
-func (d *Decoder) keyed(it Item, typ byte) (Item, error) {
+// plain consumes a key whose value is one string if all of it is in the buffer,
+// and reports whether it has. Most keys are of that kind: a sandbox takes
+// several times as long for the steps by which keyed goes.
+func (d *Decoder) plain(it *Item) bool {
+	p := d.buf[d.at:d.end]
+	if d.o.Keep || len(p) == 0 || !isString(p[0]) {
+		return false
+	}
+	head, size := lengthAt(p[1:])
+	from := 1 + head
+	if head == 0 || size > len(p)-from {
+		return false
+	}
+	value := skipAt(p[from+size:])
+	if value == 0 {
+		return false
+	}
+	it.Kind, it.DB, it.Key, it.Type, it.Size = Key, d.db, p[from:from+size], p[0], int64(value)
+	d.at += from + size + value
+	return true
+}
+
+func (d *Decoder) keyed(it *Item, typ byte) error {
 	key, err := d.text()
 	if err != nil {
-		return it, err
+		return err
 	}
 	d.key = append(d.key[:0], key...)
 	it.Kind, it.DB, it.Key, it.Type = Key, d.db, d.key, typ
@@ -206,9 +232,9 @@ func (d *Decoder) keyed(it Item, typ byte) (Item, error) {
 		it.Value = d.value
 	}
 	if err != nil {
-		return it, fmt.Errorf("the value of key %s: %w", Quote(it.Key), err)
+		return fmt.Errorf("the value of key %s: %w", Quote(it.Key), err)
 	}
-	return it, nil
+	return nil
 }
 
 // finish compares the checksum and looks for the end of the reader.

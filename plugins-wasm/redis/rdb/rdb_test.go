@@ -72,6 +72,40 @@ func TestTypes(t *testing.T) {
 	}
 }
 
+// TestPlain checks that a file is read alike where all of it is in the buffer,
+// and where each byte has to be waited for.
+func TestPlain(t *testing.T) {
+	content := "\xfe\x02\xfc12345678\x00\x01k\x03abc\x00\x01l\xc1\x39\x30\x00\x01m\xc3\x05\x0a\x00a\xe0\x00\x00" +
+		"\x0d\x40\x02no\x80\x00\x00\x00\x02zl\x00\x00\x00\x00\xc0\x05\x01a\xfe\x03\x01\x01p\x02\x01a\x01b\x00\x01q" +
+		"\x42\x00" + strings.Repeat("x", 512) + "\x0a\x01r\xc3\x40\x05\x0a\x00a\xe0\x00\x00"
+	want := []rdb.Item{
+		{Key: []byte("k"), Size: 4}, {Key: []byte("l"), Size: 3}, {Key: []byte("m"), Size: 8}, {Key: []byte("no"), Size: 7},
+		{Key: []byte(""), Size: 1}, {Key: []byte("5"), Size: 2}, {Key: []byte("p"), Size: 5}, {Key: []byte("q"), Size: 514}, {Key: []byte("r"), Size: 9},
+	}
+	for name, r := range map[string]io.Reader{
+		"at once": bytes.NewReader(file("0011", content)), "by bytes": iotest.OneByteReader(bytes.NewReader(file("0011", content))),
+	} {
+		d, err := rdb.NewDecoder(r, rdb.Options{Verify: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n, w := range want {
+			it, err := d.Next()
+			if err != nil || string(it.Key) != string(w.Key) || it.Size != w.Size || it.DB != int64(2+n/6) || (it.Expire != 0) != (n == 0) {
+				t.Errorf("%s: %d is %q of %d bytes in %d, %v; want %q of %d", name, n, it.Key, it.Size, it.DB, err, w.Key, w.Size)
+			}
+		}
+		if it, err := d.Next(); err != nil || it.Kind != rdb.End {
+			t.Errorf("%s: got %v, %v, want the end", name, it.Kind, err)
+		}
+	}
+	for cut := range len(content) {
+		if _, err := read([]byte("REDIS0011"+content[:cut]), rdb.Options{}); !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("cut after %d bytes: %v", cut, err)
+		}
+	}
+}
+
 func TestText(t *testing.T) {
 	// "ab" as 8 bits, 16, 32, and "aaaaaaaaaa" as LZF.
 	d, err := rdb.NewDecoder(iotest.OneByteReader(bytes.NewReader(file("0009",

@@ -12,7 +12,7 @@ func (d *Decoder) fill() error {
 	d.settle()
 	if d.at == d.end {
 		d.at, d.end, d.summed = 0, 0, 0
-	} else if d.end == len(d.buf) {
+	} else if d.end > len(d.buf)/2 && d.at > 0 { // what is read at once is not to be little
 		d.end = copy(d.buf, d.buf[d.at:d.end])
 		d.at, d.summed = 0, 0
 	}
@@ -177,8 +177,47 @@ func (d *Decoder) lengths(n int) error {
 	return nil
 }
 
+// lengthAt returns how many bytes the length takes that p begins with, and the
+// length: 0 of one that is not plain, or of which p may have only a part. It is
+// the short way for what most of a file is.
+func lengthAt(p []byte) (head, n int) {
+	if len(p) < 5 {
+		return 0, 0
+	}
+	switch {
+	case p[0] < 0x40:
+		return 1, int(p[0])
+	case p[0] < 0x80:
+		return 2, int(p[0]&0x3f)<<8 | int(p[1])
+	case p[0] == 0x80:
+		return 5, int(binary.BigEndian.Uint32(p[1:]))
+	}
+	return 0, 0
+}
+
+// skipAt returns how many bytes the string takes that p begins with: 0 if p
+// may have only a part of it, or to find out takes longer.
+func skipAt(p []byte) int {
+	head, size := lengthAt(p)
+	if len(p) > 0 && p[0] == 0xc0|encLZF {
+		packed, n := lengthAt(p[1:])
+		full, _ := lengthAt(p[min(1+packed, len(p)):])
+		if packed == 0 || full == 0 {
+			return 0
+		}
+		head, size = 1+packed+full, n
+	}
+	if head == 0 || size > len(p)-head {
+		return 0
+	}
+	return head + size
+}
+
 // skipString passes over a string.
 func (d *Decoder) skipString() error {
+	if n := skipAt(d.buf[d.at:d.end]); n > 0 {
+		return d.pass(n)
+	}
 	n, special, err := d.encoded()
 	if err != nil {
 		return err
@@ -217,6 +256,10 @@ const textLimit = 512 << 20
 
 // text returns a string, decoded.
 func (d *Decoder) text() ([]byte, error) {
+	p := d.buf[d.at:d.end]
+	if head, size := lengthAt(p); head > 0 && size <= len(p)-head {
+		return p[head : head+size], d.pass(head + size)
+	}
 	n, special, err := d.encoded()
 	if err != nil {
 		return nil, err

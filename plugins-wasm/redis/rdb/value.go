@@ -31,12 +31,22 @@ const (
 	typeHashListpackExt = 25
 )
 
-// skipValue passes over a value of a type.
-func (d *Decoder) skipValue(typ byte) error {
+// isString reports whether a value of a type is one string.
+func isString(typ byte) bool {
 	switch typ {
 	case typeString, typeHashZipmap, typeListZiplist, typeSetIntset, typeZsetZiplist, typeHashZiplist,
 		typeHashListpack, typeZsetListpack, typeSetListpack:
+		return true
+	}
+	return false
+}
+
+// skipValue passes over a value of a type.
+func (d *Decoder) skipValue(typ byte) error {
+	if isString(typ) {
 		return d.skipString()
+	}
+	switch typ {
 	case typeList, typeSet, typeListQuicklist:
 		return d.each(d.skipString)
 	case typeHash:

@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -87,7 +88,7 @@ func (c *conn) replicate() (io.Reader, error) {
 		return nil, err
 	}
 	if mark, ok := strings.CutPrefix(head, "$EOF:"); ok && len(mark) == markSize {
-		return &markReader{r: c.r, mark: []byte(mark)}, nil
+		return bufio.NewReader(&markReader{r: c.r, mark: []byte(mark)}), nil
 	}
 	if n, err := strconv.ParseInt(strings.TrimPrefix(head, "$"), 10, 64); err == nil && head[0] == '$' && n >= 0 {
 		return &exactReader{r: c.r, left: n}, nil
@@ -125,24 +126,21 @@ const markSize = 40
 
 // A markReader ends at the mark. The server sends nothing behind it until it
 // is told that the file has come, so the mark is always the last that is
-// there.
+// there. It must be read in pieces larger than the mark.
 type markReader struct {
 	r    io.Reader
 	mark []byte
-	buf  []byte // read and not given, at least the last markSize bytes
-	done bool
+	held []byte // read and not given: the mark, perhaps
 }
 
 func (m *markReader) Read(p []byte) (int, error) {
-	if m.done {
-		return 0, io.EOF
-	}
-	if m.buf == nil {
-		m.buf = make([]byte, 0, 256<<10)
-	}
-	for len(m.buf) <= markSize && string(m.buf) != string(m.mark) {
-		n, err := m.r.Read(m.buf[len(m.buf):cap(m.buf)])
-		m.buf = m.buf[:len(m.buf)+n]
+	have := copy(p, m.held)
+	for have <= markSize {
+		if string(p[:have]) == string(m.mark) {
+			return 0, io.EOF
+		}
+		n, err := m.r.Read(p[have:])
+		have += n
 		if errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF
 		}
@@ -150,12 +148,7 @@ func (m *markReader) Read(p []byte) (int, error) {
 			return 0, err
 		}
 	}
-	give := len(m.buf) - markSize
-	if give == 0 {
-		m.done = true
-		return 0, io.EOF
-	}
-	n := copy(p, m.buf[:give])
-	m.buf = m.buf[:copy(m.buf, m.buf[n:])]
-	return n, nil
+	give := have - markSize
+	m.held = append(m.held[:0], p[give:have]...)
+	return give, nil
 }

@@ -179,7 +179,7 @@ func (t *target) walk(ctx context.Context, r io.Reader, verify bool) (*census, e
 	}
 	for {
 		it, err := d.Next()
-		if errors.Is(err, rdb.ErrUnknown) {
+		if err != nil && errors.Is(err, rdb.ErrUnknown) {
 			t.log(fmt.Sprintf("the structure of the rest is not looked at: %v", err))
 			seen.partly = true
 			return seen, d.Rest()
@@ -203,6 +203,7 @@ func damaged(op string, err error) error {
 type census struct {
 	keys, functions, largest int64
 	databases                map[int64]bool
+	last                     int64 // database of a key
 	version                  string
 	partly                   bool // there was something that is not known
 }
@@ -213,7 +214,9 @@ func (c *census) add(it *rdb.Item) {
 		if c.databases == nil {
 			c.databases = map[int64]bool{}
 		}
-		c.databases[it.DB] = true
+		if c.keys == 0 || it.DB != c.last {
+			c.databases[it.DB], c.last = true, it.DB
+		}
 		c.keys++
 		c.largest = max(c.largest, it.Size)
 	case rdb.Function:
