@@ -1,32 +1,25 @@
-// follow watches a task until it has ended or signal aborts. It asks again
-// where it was when the connection breaks.
-import { get, seg } from './api.js'
-
-const pause = (ms, signal) =>
-  new Promise((done) => {
-    const t = setTimeout(done, ms)
-    signal.addEventListener('abort', () => (clearTimeout(t), done()), { once: true })
-  })
+// follow watches a task and its log until it has ended or signal aborts, with
+// every line once, also where the connection breaks.
+import { seg } from './api.js'
+import { stream } from './stream.js'
 
 export const final = (status) => ['done', 'failed', 'canceled'].includes(status)
 
-export async function follow(uuid, { signal, onTask, onLines, onTrouble }) {
-  let after = 0
-  for (let tries = 0; !signal.aborted; ) {
-    try {
-      const news = await get(`tasks/${seg(uuid)}/follow`, { after, wait: after || tries ? 25 : 0 }, signal)
-      if (signal.aborted) return
-      onTrouble(null)
-      if (news.lines.length) onLines(news.lines)
-      onTask(news.task)
-      tries = 1
-      after = news.next
-      if (final(news.task.status) && !news.lines.length) return
-    } catch (err) {
-      if (signal.aborted) return
-      onTrouble(err)
-      if (err.status >= 400 && err.status < 500) return
-      await pause(Math.min(1000 * 2 ** tries++, 10000), signal)
-    }
-  }
+export function follow(uuid, { signal, onTask, onLines, onTrouble }) {
+  let held = [] // lines without a number: they come again if the connection breaks before one that has one
+  return stream(`tasks/${seg(uuid)}/log`, {
+    signal, onTrouble,
+    onOpen: () => (held = []),
+    onMessages(messages) {
+      const lines = []
+      let task
+      for (const m of messages) {
+        if (m.event !== 'line') task = m.data
+        else if (held.push(m.data.line) && m.id) lines.push(...held.splice(0))
+      }
+      if (lines.length) onLines(lines)
+      if (task) onTask(task)
+      return messages.some((m) => m.event === 'end')
+    },
+  })
 }

@@ -8,6 +8,15 @@ const pad = (n) => String(n).padStart(2, '0')
 const day = (d) => `${d.getFullYear()}-${pad(d.getMonth() + 1)}-${pad(d.getDate())}`
 export const dayOf = (t) => day(new Date(t))
 
+// border is when a day of the viewer begins, or one so many days later; empty
+// for what is no day.
+export function border(text, days = 0) {
+  if (!/^\d{4}-\d\d-\d\d$/.test(text)) return ''
+  const d = new Date(`${text}T00:00`)
+  d.setDate(d.getDate() + days)
+  return d.toISOString()
+}
+
 // local is a time in the viewer's zone.
 export function local(t, seconds = false) {
   if (!isTime(t)) return '–'

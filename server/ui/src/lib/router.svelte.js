@@ -21,12 +21,17 @@ const update = () => Object.assign(router, read())
 export function go(href, { replace = false } = {}) {
   const url = new URL(href, root)
   if (url.href !== location.href) history[replace ? 'replaceState' : 'pushState'](null, '', url)
+  if (arrive()) scrollTo(0, 0)
+}
+
+// arrive shows the page of the address, and reports whether it is another: the
+// focus goes to its content then.
+function arrive() {
   const before = router.path.join('/')
   update()
-  if (router.path.join('/') !== before) {
-    scrollTo(0, 0)
-    queueMicrotask(() => document.querySelector('main')?.focus({ preventScroll: true }))
-  }
+  const other = router.path.join('/') !== before
+  if (other) queueMicrotask(() => document.querySelector('main')?.focus({ preventScroll: true }))
+  return other
 }
 
 // setQuery changes parameters of the address; empty ones go.
@@ -38,7 +43,7 @@ export function setQuery(change) {
 }
 
 export function startRouter() {
-  addEventListener('popstate', update)
+  addEventListener('popstate', arrive)
   document.addEventListener('click', (e) => {
     const a = e.target.closest?.('a[href]')
     if (!a || e.defaultPrevented || e.button || e.metaKey || e.ctrlKey || e.shiftKey || e.altKey || a.hasAttribute('download')) return
