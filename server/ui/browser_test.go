@@ -7,8 +7,6 @@ import (
 	"flag"
 	"net/http"
 	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -53,8 +51,9 @@ func install(t *testing.T) {
 // know of it.
 type visit struct {
 	*shieldtest.System
-	t     *testing.T
-	flags []string
+	t       *testing.T
+	flags   []string
+	plugins string // the folder of executable plugins
 }
 
 // again starts the daemon once more, on the same data.
@@ -74,7 +73,7 @@ func start(t *testing.T, flags ...string) *visit {
 		}
 	}
 	flags = append([]string{"--plugin-dir", plugins}, flags...)
-	v := &visit{shieldtest.Start(t, flags...), t, flags}
+	v := &visit{shieldtest.Start(t, flags...), t, flags, plugins}
 	for name, text := range map[string]string{"data/index.html": "<h1>shop</h1>", "data/orders/1.txt": "one", "data/orders/2.txt": "two"} {
 		path := filepath.Join(v.Dir, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -100,7 +99,7 @@ func (v *visit) node(api string, args ...string) {
 	ctx, cancel := context.WithTimeout(v.t.Context(), 5*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "./node", args...)
-	cmd.Env = append(os.Environ(), "SHIELD_API="+api, "SHIELD_TOKEN="+string(token[:max(0, len(token)-1)]), "SHIELD_TEST_DIR="+v.Dir)
+	cmd.Env = append(os.Environ(), "SHIELD_API="+api, "SHIELD_DAEMON="+v.URL(), "SHIELD_TOKEN="+string(token[:max(0, len(token)-1)]), "SHIELD_TEST_DIR="+v.Dir)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		v.t.Errorf("%q: %v\n%s\nthe daemon says: %s", args, err, out, v.Log())
@@ -110,19 +109,30 @@ func (v *visit) node(api string, args ...string) {
 
 func (v *visit) story(t *testing.T, name string) {
 	t.Helper()
-	(&visit{v.System, t, nil}).node(v.URL(), "test/stories.mjs", name)
+	v.storyAt(t, v.URL(), name)
+}
+
+// storyAt tells a story to a browser that finds the daemon at an address.
+func (v *visit) storyAt(t *testing.T, api, name string) {
+	t.Helper()
+	(&visit{System: v.System, t: t}).node(api, "test/stories.mjs", name)
 }
 
 // TestStories lets a browser do what people do, on one daemon.
 func TestStories(t *testing.T) {
-	v := start(t)
+	v := start(t, "--agent-listen", "127.0.0.1:0")
 	data := filepath.Join(v.Dir, "data")
 	t.Run("from the first visit to the first backup", func(t *testing.T) { v.story(t, "firstBackup") })
-	t.Run("a restore brings back the bytes", func(t *testing.T) {
-		want := filepath.Join(t.TempDir(), "want")
-		if out, err := exec.Command("cp", "-a", data, want).CombinedOutput(); err != nil {
-			t.Fatalf("%v: %s", err, out)
+	want := filepath.Join(t.TempDir(), "want")
+	if out, err := exec.Command("cp", "-a", data, want).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	same := func(t *testing.T, dir string) {
+		if differ, err := treecmp.Compare(want, dir); err != nil || len(differ) > 0 {
+			t.Errorf("restored differently: %q, %v", differ, err)
 		}
+	}
+	t.Run("a restore of a time brings back the bytes", func(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(data, "orders", "1.txt"), []byte("damaged"), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -130,34 +140,38 @@ func TestStories(t *testing.T) {
 			t.Fatal(err)
 		}
 		v.story(t, "restoreByClicking")
-		if differ, err := treecmp.Compare(want, data); err != nil || len(differ) > 0 {
-			t.Errorf("restored differently: %q, %v", differ, err)
-		}
+		same(t, data)
 	})
+	t.Run("a restore of an archive goes elsewhere", func(t *testing.T) {
+		beside := filepath.Join(v.Dir, "copy")
+		v.Run("create", "target", "--name", "copy", "--plugin", "fs", "--endpoint", `{"base_dir": "`+beside+`"}`, "--scratch")
+		v.story(t, "restoreArchive")
+		same(t, beside)
+	})
+	t.Run("a download has the bytes", func(t *testing.T) { v.download(t, same) })
 	v.Target("slow", "slow", `{}`)
 	v.Job("slow", "slow", "nas")
-	t.Run("the log of a task is live", func(t *testing.T) { v.story(t, "liveLog") })
+	t.Run("the log of a task is live", func(t *testing.T) { v.storyAt(t, newUnsteady(t, v.URL()).URL, "liveLog") })
+	t.Run("events come by themselves", func(t *testing.T) { v.storyAt(t, newUnsteady(t, v.URL()).URL, "events") })
 	t.Run("a secret is not shown", func(t *testing.T) { v.story(t, "secrets") })
 	t.Run("the keyboard is enough", func(t *testing.T) { v.story(t, "keyboard") })
 	t.Run("every address can be opened", func(t *testing.T) { v.story(t, "links") })
-	t.Run("a plugin is installed", func(t *testing.T) {
-		build := exec.Command("clang", "--target=wasm32-wasi", "-O2", "-o", filepath.Join(v.Dir, "target.wasm"), "../../examples/target-c/target.c")
-		if out, err := build.CombinedOutput(); err != nil {
-			t.Fatalf("%v: %s", err, out)
-		}
+	t.Run("a store has limits", func(t *testing.T) { v.story(t, "limits") })
+	t.Run("a plugin is installed, replaced and bounded", func(t *testing.T) {
+		v.modules(t)
 		v.story(t, "plugin")
 	})
 	t.Run("under a prefix", func(t *testing.T) {
-		target, err := url.Parse(v.URL())
-		if err != nil {
-			t.Fatal(err)
-		}
-		proxy := httptest.NewServer(http.StripPrefix("/deep/er", httputil.NewSingleHostReverseProxy(target)))
+		proxy := httptest.NewServer(http.StripPrefix("/deep/er", through(t, v.URL())))
 		defer proxy.Close()
-		(&visit{v.System, t, nil}).node(proxy.URL, "test/stories.mjs", "mounted")
+		v.storyAt(t, proxy.URL, "mounted")
 	})
+	t.Run("a token for an agent is shown once", func(t *testing.T) { v.story(t, "invite") })
+	v.agent(t)
+	t.Run("an agent joins and runs a task", func(t *testing.T) { v.story(t, "agent") })
 	t.Run("people are offered what their role allows", func(t *testing.T) { v.story(t, "people") })
 	t.Run("everybody can use every page", func(t *testing.T) { v.story(t, "accessible") })
+	t.Run("what was added is taken away", func(t *testing.T) { v.story(t, "takeAway") })
 }
 
 func TestManyJobsAndArchives(t *testing.T) {

@@ -15,6 +15,7 @@ export async function open({ width = 1280, height = 860, theme = 'light', zone =
   page.setDefaultTimeout(30000)
   page.faults = []
   page.bodies = []
+  page.secrets = [token] // what no answer may have
   page.on('console', (m) => {
     if (['error', 'warning'].includes(m.type()) && !page.mayFail) page.faults.push(`console: ${m.text()} (${m.location().url})`)
   })
@@ -27,6 +28,7 @@ export async function open({ width = 1280, height = 860, theme = 'light', zone =
     if (r.url().includes('/v1/')) page.bodies.push(text)
   })
   page.finish = async () => {
+    for (const secret of page.secrets) if (page.bodies.some((b) => b.includes(secret))) page.faults.push('an answer has a secret')
     await browser.close()
     if (page.faults.length) throw new Error(page.faults.join('\n'))
   }
@@ -47,6 +49,16 @@ export async function enter(page, path = '') {
 // see goes to a page of the application and waits until it shows something.
 export async function see(page, path) {
   await page.goto(url + path)
+  await page.locator('main h1').waitFor()
+  await page.locator('main :is(.panel, .note, .form)').first().waitFor()
+}
+
+// show goes there within the application, without loading it anew.
+export async function show(page, path) {
+  await page.evaluate((href) => {
+    history.pushState(null, '', href)
+    dispatchEvent(new PopStateEvent('popstate'))
+  }, url + path)
   await page.locator('main h1').waitFor()
   await page.locator('main :is(.panel, .note, .form)').first().waitFor()
 }

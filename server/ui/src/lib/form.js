@@ -69,3 +69,12 @@ export function wrongOf(problem, name) {
   if (bare !== name && bare !== `endpoint.${name}` && bare !== name.split('.')[0] && bare !== `${name}_uuid`) return ''
   return `${problem.message[0].toUpperCase()}${problem.message.slice(1)}`
 }
+
+// toLimit is what the inputs show of the limit of a store, fromLimit the limit
+// that they mean: without what is empty.
+export const toLimit = (l = {}) => ({ up: l.up ?? '', down: l.down ?? '', timezone: l.timezone ?? '', windows: (l.windows ?? []).map((w) => ({ days: '', up: '', down: '', ...w })) })
+const filled = (o) => Object.fromEntries(Object.entries(o).map(([k, v]) => [k, v.trim()]).filter(([, v]) => v))
+export function fromLimit({ windows, timezone, ...rates }) {
+  const l = filled(rates)
+  return windows.length ? { ...l, ...filled({ timezone }), windows: windows.map(filled) } : l
+}

@@ -1,7 +1,8 @@
 // What users make: how it is called, and the fields of its form that do not
-// come from a plugin. A field with when is for daemons that have that operation. Types beside those of plugins: integer, span (a duration
-// in seconds, written like 36h) and lines (a list).
-const zones = Intl.supportedValuesOf?.('timeZone') ?? []
+// come from a plugin. A field with when is for daemons that have that operation.
+// Types beside those of plugins: integer, span (a duration in seconds, written
+// like 36h) and lines (a list).
+export const zones = Intl.supportedValuesOf?.('timeZone') ?? []
 const zone = { name: 'timezone', title: 'Time zone', placeholder: 'UTC', suggest: zones, help: 'An IANA name, like Europe/Rome. Empty means that of the daemon’s settings, or UTC.' }
 const name = { name: 'name', title: 'Name', required: true, help: 'What people will call it.' }
 const summary = { name: 'summary', title: 'Summary' }
@@ -20,9 +21,7 @@ export const kinds = {
     op: 'Store', one: 'store', title: 'Stores', icon: 'store', role: 'store',
     lead: 'Where archives are kept.',
     empty: 'A store is where archives go: a folder on another disk, a bucket, a server.',
-    fields: [name, summary], more: [
-      { name: 'limit.up', title: 'At most, into the store', help: 'Bytes a second.', example: '20MiB' },
-      { name: 'limit.down', title: 'At most, out of the store', help: 'Bytes a second.', example: '100MiB' }, maxTasks, { name: 'agent', title: 'Agent', help: 'The agent that reaches it. Empty: whoever needs it.', when: 'listAgents' }],
+    fields: [name, summary], more: [maxTasks, { name: 'agent', title: 'Agent', help: 'The agent that reaches it. Empty: whoever needs it.', when: 'listAgents' }],
   },
   schedules: {
     op: 'Schedule', one: 'schedule', title: 'Schedules', icon: 'clock',
@@ -67,8 +66,8 @@ export const kinds = {
 }
 
 const roleWords = {
-  viewer: 'viewer: sees everything but secrets', operator: 'operator: runs, restores, cancels, holds, deletes archives',
-  engineer: 'engineer: configures, too', admin: 'admin: users, plugins and the audit log, too',
+  viewer: 'viewer: sees everything but secrets', operator: 'operator: runs, restores, downloads, cancels, holds, pauses',
+  engineer: 'engineer: configures, and deletes archives, too', admin: 'admin: users, plugins and the audit log, too',
 }
 export const roleOptions = Object.entries(roleWords).map(([value, label]) => ({ value, label }))
 
