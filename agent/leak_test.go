@@ -10,9 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
-	"github.com/shieldhq/shield"
 	"github.com/shieldhq/shield/agent"
 )
 
@@ -92,13 +90,4 @@ func countSockets() (n int) {
 		}
 	}
 	return n
-}
-
-// token makes a token for one agent to join with.
-func (c *core) token(name string) shield.Secret {
-	c.t.Helper()
-	token := c.authority.NewToken()
-	now := time.Now().UTC()
-	c.check(c.catalog.CreateAgentToken(c.t.Context(), &shield.AgentToken{Name: name, Digest: token.Digest(), CreatedAt: now, ExpiresAt: now.Add(time.Hour)}))
-	return shield.Secret(token.Reveal())
 }

@@ -121,7 +121,7 @@ func (d *Dispatcher) take(l *link) bool {
 	}
 	if _, err := d.enrolled(d.ctx, l.agent.UUID); errors.Is(err, shield.Unauthorized) {
 		d.hub.remove(l) // deleted in between
-		return
+		return false
 	}
 	d.log.Info("agent connected", "agent", l.agent.Name, "from", l.address, "release", l.hello.Release, "clock ahead by", l.agent.Skew)
 	for _, store := range d.shares.using(l.agent.UUID) {
