@@ -30,7 +30,9 @@ func (s *Server) ready(ctx context.Context, _ *call) (Health, error) {
 	default:
 	}
 	if _, err := s.catalog.Events(ctx, shield.Filter{Limit: 1}); err != nil {
-		s.opts.Log.Error("not ready", "err", err)
+		if ctx.Err() == nil { // else it is the client that is not there
+			s.opts.Log.Error("not ready", "err", err)
+		}
 		return Health{}, shield.Errorf(shield.Unavailable, "", "the catalog does not answer: the daemon's log has the cause")
 	}
 	return Health{"ok"}, nil

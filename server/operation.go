@@ -99,7 +99,7 @@ func (s *Server) register(op *operation, a answer, h func(context.Context, *call
 		}
 		ctx, witnessed := s.witness(hc.Context(), c)
 		if err == nil {
-			err = h(ctx, c)
+			err = gone(req.Context(), h(ctx, c))
 		}
 		witnessed(err)
 		if err != nil {

@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -69,6 +70,15 @@ func (s *Server) problem(w http.ResponseWriter, req *http.Request, err error) {
 		status = http.StatusPreconditionFailed
 	}
 	s.status(w, status, p)
+}
+
+// gone is the error of a request whose client did not wait for the answer, which
+// is no failure of the daemon.
+func gone(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) && shield.CodeOf(err) == shield.Internal {
+		return shield.Errorf(shield.Canceled, "", "the client has gone: %w", err)
+	}
+	return err
 }
 
 // explain is what clients are told of an error. The cause of an internal one
