@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -49,7 +50,7 @@ func (c *downloadArchive) Run(e *env) error {
 	defer os.Remove(f.Name())
 	err = errors.Join(e.fetch(f, a, c.Opened), f.Sync(), f.Close())
 	if err == nil {
-		err = os.Link(f.Name(), to) // unlike a rename, it replaces nothing
+		err = settle(f.Name(), to, os.Link)
 	}
 	if err != nil {
 		return err
@@ -59,6 +60,20 @@ func (c *downloadArchive) Run(e *env) error {
 	}
 	_, err = fmt.Fprintf(e.out, "wrote %s\n", to)
 	return err
+}
+
+// settle gives a file the name that is wanted, unless something has it. Unlike a
+// rename, a link replaces nothing; file systems without links, such as those of
+// USB sticks, get a rename all the same.
+func settle(from, to string, link func(from, to string) error) error {
+	err := link(from, to)
+	if err == nil || errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if _, err := os.Lstat(to); !errors.Is(err, fs.ErrNotExist) {
+		return shield.FieldErrorf("to", "%s exists already", to)
+	}
+	return os.Rename(from, to)
 }
 
 // ending says how a file is opened: `age -d | zstd -d` for .zst.age.
