@@ -3,7 +3,8 @@ package server
 import "net/http"
 
 // headed returns a HEAD request as the GET that it stands for: net/http sends no
-// body. Contents and streams have none that it would cost nothing to make.
+// body. The content of an archive would have to be read for that, and a stream
+// never ends: these know GET alone.
 func (s *Server) headed(req *http.Request) *http.Request {
 	if req.Method != http.MethodHead {
 		return req
