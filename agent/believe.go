@@ -3,6 +3,7 @@ package agent
 import (
 	"encoding/json"
 	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -34,7 +35,7 @@ func believed(f *storewire.Failure) error {
 		b.Code = shield.Internal
 	}
 	if len(b.Message) > errorLimit {
-		b.Message = b.Message[:errorLimit] + " ... (cut)"
+		b.Message = strings.ToValidUTF8(b.Message[:errorLimit], "") + " ... (cut)"
 	}
 	b.Field = clip(b.Field)
 	return b.Err()

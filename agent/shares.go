@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"cmp"
 	"context"
 	"net/http"
 	"reflect"
@@ -50,13 +49,19 @@ type shares struct {
 	stores map[string]*shared // by UUID
 }
 
-// A shared store is used by tasks.
+// A shared store is used by tasks of places.
 type shared struct {
-	total  int
-	places map[string]int
-	told   map[string]float64 // what each place knows
+	total int
+	parts map[string]*part
+}
 
-	telling sync.Mutex // one at a time
+// A part of a store's limit is what a place has of it.
+type part struct {
+	tasks int
+	share float64
+
+	telling sync.Mutex
+	known   float64 // to the place; guarded by telling
 }
 
 // sharing counts a task of a place until leave is called.
@@ -64,75 +69,68 @@ func (d *Dispatcher) sharing(t *shield.Task, place string) (leave func()) {
 	if !t.Op.OnStore() || t.Store == "" || reflect.ValueOf(t.StoreLimit).IsZero() {
 		return func() {}
 	}
-	d.shares.count(t.Store, place, 1)
-	if place == here { // an agent is told by its order
-		d.tell(t.Store, place, true)
-	}
-	d.spread(t.Store)
-	return func() {
-		d.shares.count(t.Store, place, -1)
-		d.spread(t.Store)
-	}
+	d.spread(t.Store, d.shares.count(t.Store, place, 1))
+	return func() { d.spread(t.Store, d.shares.count(t.Store, place, -1)) }
 }
 
-func (s *shares) count(store, place string, by int) {
+// count changes how many tasks a place has and returns the places that use the
+// store then.
+func (s *shares) count(store, place string, by int) (places []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	of := s.stores[store]
 	if of == nil {
-		of = &shared{places: map[string]int{}, told: map[string]float64{}}
+		of = &shared{parts: map[string]*part{}}
 		if s.stores == nil {
 			s.stores = map[string]*shared{}
 		}
 		s.stores[store] = of
 	}
-	of.total += by
-	if of.places[place] += by; of.places[place] == 0 {
-		delete(of.places, place)
-		delete(of.told, place)
+	p := of.parts[place]
+	if p == nil {
+		p = &part{}
+		of.parts[place] = p
+	}
+	of.total, p.tasks = of.total+by, p.tasks+by
+	if p.tasks == 0 {
+		delete(of.parts, place)
 	}
 	if of.total == 0 {
 		delete(s.stores, store)
 	}
+	for place, p := range of.parts {
+		p.share = float64(p.tasks) / float64(of.total)
+		places = append(places, place)
+	}
+	return places
 }
 
-// of returns the share that a place has of a store: all of it, while no other
-// uses it.
-func (s *shares) of(store, place string) (of *shared, share float64) {
+// of returns the part that a place has of a store and its share: nil and all of
+// it, where it does not use the store.
+func (s *shares) of(store, place string) (*part, float64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if of = s.stores[store]; of == nil || of.places[place] == 0 {
-		return nil, 1
+	if of := s.stores[store]; of != nil && of.parts[place] != nil {
+		return of.parts[place], of.parts[place].share
 	}
-	return of, float64(of.places[place]) / float64(of.total)
+	return nil, 1
 }
 
-// using returns the stores that a place uses, and places those of a store.
+// using returns the stores that a place uses.
 func (s *shares) using(place string) (stores []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for store, of := range s.stores {
-		if of.places[place] > 0 {
+		if of.parts[place] != nil {
 			stores = append(stores, store)
 		}
 	}
 	return stores
 }
 
-func (s *shares) placesOf(store string) (places []string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if of := s.stores[store]; of != nil {
-		for place := range of.places {
-			places = append(places, place)
-		}
-	}
-	return places
-}
-
-// spread tells the places that use a store of their shares.
-func (d *Dispatcher) spread(store string) {
-	for _, place := range d.shares.placesOf(store) {
+// spread tells places of their shares of a store.
+func (d *Dispatcher) spread(store string, places []string) {
+	for _, place := range places {
 		if place == here {
 			d.tell(store, place, false)
 			continue
@@ -144,25 +142,25 @@ func (d *Dispatcher) spread(store string) {
 // tellTimeout is how long an agent may take to be told of a share.
 const tellTimeout = 10 * time.Second
 
-// tell tells a place of its share of a store, again if it may have forgotten.
-// One that cannot be told goes on with what it knows, and is told when it is
-// linked again.
+// tell tells a place of its share of a store; again, if it may know another than
+// it was told. One that cannot be told goes on with what it knows, and is told
+// when it is linked again.
 func (d *Dispatcher) tell(store, place string, again bool) {
-	of, _ := d.shares.of(store, place)
-	if of == nil {
+	p, _ := d.shares.of(store, place)
+	if p == nil {
 		return
 	}
-	of.telling.Lock()
-	defer of.telling.Unlock()
+	p.telling.Lock()
+	defer p.telling.Unlock()
 	_, share := d.shares.of(store, place) // as it is now: the last to tell tells the truth
-	if !again && d.shares.knows(of, place) == share {
+	if p.known == share && !again {
 		return
 	}
 	if place == here {
 		if d.opts.Share != nil {
 			d.opts.Share(store, share)
 		}
-		d.shares.know(of, place, share)
+		p.known = share
 		return
 	}
 	l := d.hub.get(place)
@@ -172,19 +170,6 @@ func (d *Dispatcher) tell(store, place string, again bool) {
 	ctx, cancel := context.WithTimeout(d.ctx, tellTimeout)
 	defer cancel()
 	if err := l.ask(ctx, http.MethodPut, "/v1/shares/"+store, Share{share}, nil); err == nil {
-		d.shares.know(of, place, share)
+		p.known = share
 	}
-}
-
-// knows is the share that a place goes by: all, unless it was told of another.
-func (s *shares) knows(of *shared, place string) float64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return cmp.Or(of.told[place], 1)
-}
-
-func (s *shares) know(of *shared, place string, share float64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	of.told[place] = share
 }

@@ -75,9 +75,9 @@ func (d *Dispatcher) needing(ctx context.Context, t *shield.Task) (_ context.Con
 		if err != nil {
 			continue // who looks for it next says so
 		}
-		inner, before := func() {}, leave
-		ctx, inner = d.uses.with(ctx, a.UUID)
-		leave = func() { inner(); before() }
+		before := leave
+		inner, end := d.uses.with(ctx, a.UUID)
+		ctx, leave = inner, func() { end(); before() }
 	}
 	return ctx, leave
 }
@@ -128,8 +128,7 @@ type calls struct {
 	ctx    context.Context // ends with the attempt
 	cancel context.CancelCauseFunc
 
-	mu      sync.Mutex
-	ended   bool
+	mu      sync.Mutex // held while calls are counted or let in no more
 	running sync.WaitGroup
 }
 
@@ -144,7 +143,7 @@ func newCalls() *calls {
 func (c *calls) enter(ctx context.Context) (_ context.Context, leave func(), err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.ended || c.ctx.Err() != nil {
+	if c.ctx.Err() != nil {
 		return nil, nil, context.Cause(c.ctx)
 	}
 	c.running.Add(1)
@@ -161,9 +160,8 @@ func (c *calls) enter(ctx context.Context) (_ context.Context, leave func(), err
 // what the attempt has left is removed after that.
 func (c *calls) end() {
 	c.mu.Lock()
-	c.ended = true
-	c.mu.Unlock()
 	c.cancel(errGivenUp)
+	c.mu.Unlock()
 	c.running.Wait()
 }
 
