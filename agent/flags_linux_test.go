@@ -1,7 +1,9 @@
 package agent_test
 
 import (
+	"bytes"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -91,5 +93,46 @@ func TestAllowPath(t *testing.T) {
 	got := f.end(f.backUp(), shield.TaskFailed, shield.Forbidden)
 	if !strings.Contains(got.Error, "--allow-path") || !strings.Contains(got.Error, f.path("st")) {
 		t.Errorf("it says %q", got.Error)
+	}
+}
+
+// TestNoSecrets looks for the secrets of a target and of a token in whatever an
+// agent writes that tells all it can.
+func TestNoSecrets(t *testing.T) {
+	t.Parallel()
+	f := newField(t)
+	a := f.join("a", "--log-level", "debug")
+	f.job("a", "a")
+	task := f.backUp()
+	f.says(task, "halfway")
+	a.kill() // so that there is a record of it
+	f.clean(a)
+	a.start("")
+	f.end(task, shield.TaskFailed, shield.Interrupted)
+	f.proceed()
+	f.end(f.backUp(), shield.TaskDone, "")
+	f.restored()
+	f.clean(a)
+}
+
+// clean checks that no secret is in an agent's folder or log.
+func (f *field) clean(a *beside) {
+	f.t.Helper()
+	token := a.token[strings.LastIndex(a.token, "_")+1:] // behind what names the daemon
+	files := []string{a.log}
+	f.check(filepath.WalkDir(a.state, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() {
+			files = append(files, path)
+		}
+		return err
+	}))
+	for _, path := range files {
+		text, err := os.ReadFile(path)
+		f.check(err)
+		for what, secret := range map[string]string{"password": password, "token": token} {
+			if bytes.Contains(text, []byte(secret)) {
+				f.t.Errorf("the %s is in %s", what, path)
+			}
+		}
 	}
 }

@@ -30,11 +30,15 @@ of() { echo "$SHIELD_ENDPOINT" | sed "s/.*\"$1\": *\"//; s/\".*//"; }
 hold() { until [ -e "$(of go)" ]; do sleep 0.05; done; }
 case "$1" in
 info) echo '{"name":"slow","version":"1","features":{"target":"yes","store":"no"},"endpoint":"env","fields":[
-	{"mode":"target","name":"file","type":"abspath","required":true},{"mode":"target","name":"go","type":"abspath","required":true}]}' ;;
+	{"mode":"target","name":"file","type":"abspath","required":true},{"mode":"target","name":"go","type":"abspath","required":true},
+	{"mode":"target","name":"password","type":"password"}]}' ;;
 backup) head -c 500000 "$(of file)"; echo halfway >&2; hold; tail -c +500001 "$(of file)" ;;
 restore) dd bs=1000 count=100 iflag=fullblock status=none >"$(of file)"; echo halfway >&2; hold; cat >>"$(of file)" ;;
 esac
 `
+
+// password is that of a target.
+const password = "swordfish of the target"
 
 // A field is a daemon and agents, each a process, with a proxy between them.
 type field struct {
@@ -104,13 +108,15 @@ type beside struct {
 	flags []string // further ones
 	cmd   *exec.Cmd
 	log   string // file
+	token string
 }
 
 // join starts an agent with a new token and waits until it is connected.
 func (f *field) join(name string, flags ...string) *beside {
 	f.t.Helper()
 	b := &beside{f: f, name: name, state: f.path("agent-" + name), flags: flags, log: f.path(name + ".log")}
-	b.start(strings.TrimSpace(f.daemon.Run("create", "agent-token", "--name", name)))
+	b.token = strings.TrimSpace(f.daemon.Run("create", "agent-token", "--name", name))
+	b.start(b.token)
 	f.connected(name)
 	return b
 }
@@ -167,7 +173,7 @@ func (b *beside) records() int {
 func (f *field) job(agent, store string) {
 	f.t.Helper()
 	f.daemon.Run("create", "target", "--name", "t", "--plugin", "slow", "--agent", agent,
-		"--endpoint", fmt.Sprintf(`{"file":%q,"go":%q}`, f.path("file"), f.path("go")))
+		"--endpoint", fmt.Sprintf(`{"file":%q,"go":%q,"password":%q}`, f.path("file"), f.path("go"), password))
 	f.daemon.Run("create", "store", "--name", "s", "--plugin", "fs", "--agent", store, "--endpoint", fmt.Sprintf(`{"base_dir":%q}`, f.path("st")))
 	f.daemon.Job("j", "t", "s")
 }
