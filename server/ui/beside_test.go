@@ -157,20 +157,15 @@ func (v *visit) modules(t *testing.T) {
 
 var dialed = regexp.MustCompile(`(?m)^agents dial (\S+)$`)
 
-// agent starts an agent with the token that the page has shown, and makes what
-// it has to do.
-func (v *visit) agent(t *testing.T) {
+// agent starts an agent that joins with a token, and makes what it has to do.
+func (v *visit) agent(t *testing.T, token string) {
 	t.Helper()
-	token, err := os.ReadFile(filepath.Join(v.Dir, "join"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	core := dialed.FindStringSubmatch(v.Log())
 	if core == nil {
 		t.Fatalf("the daemon takes no agents: %s", v.Log())
 	}
 	cmd := exec.Command(filepath.Join(shieldtest.Agent(t), "shield-agent"), "--core", "https://"+core[1], "--name", "db1", "--state", filepath.Join(v.Dir, "agent"), "--plugin-dir", v.plugins)
-	cmd.Env = append(os.Environ(), "SHIELD_AGENT_TOKEN="+string(token), "NO_PROXY=*")
+	cmd.Env = append(os.Environ(), "SHIELD_AGENT_TOKEN="+token, "NO_PROXY=*")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -179,6 +174,6 @@ func (v *visit) agent(t *testing.T) {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
-	v.Run("create", "target", "--name", "there", "--plugin", "slow", "--endpoint", "{}", "--agent", "db1")
-	v.Job("there", "there", "nas")
+	v.Run("create", "target", "--name", "cache", "--plugin", "slow", "--endpoint", "{}", "--agent", "db1")
+	v.Job("cache-nightly", "cache", "nas")
 }

@@ -167,7 +167,11 @@ func TestStories(t *testing.T) {
 		v.storyAt(t, proxy.URL, "mounted")
 	})
 	t.Run("a token for an agent is shown once", func(t *testing.T) { v.story(t, "invite") })
-	v.agent(t)
+	token, err := os.ReadFile(filepath.Join(v.Dir, "join"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	v.agent(t, string(token))
 	t.Run("an agent joins and runs a task", func(t *testing.T) { v.story(t, "agent") })
 	t.Run("people are offered what their role allows", func(t *testing.T) { v.story(t, "people") })
 	t.Run("everybody can use every page", func(t *testing.T) { v.story(t, "accessible") })

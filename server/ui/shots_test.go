@@ -23,7 +23,7 @@ func TestShots(t *testing.T) {
 	if *shots == "" {
 		t.Skip("make ui-shots takes screenshots")
 	}
-	v := start(t)
+	v := start(t, "--agent-listen", "127.0.0.1:0")
 	company(v)
 	v.Kill()
 	if err := history(t.Context(), filepath.Join(v.Data(), "catalog.db"), time.Now()); err != nil {
@@ -35,6 +35,12 @@ func TestShots(t *testing.T) {
 		t.Fatal("the backup of what is not there did not fail")
 	}
 	v.Run("restore", "archive", v.Archives()[0].UUID, "--to", "shop-copy", "--wait")
+	v.modules(t)
+	v.Install(filepath.Join(v.Dir, "target.wasm"))
+	var join struct{ Token string }
+	v.JSON(&join, "create", "agent-token", "--name", "db1", "--labels", "site=rome")
+	v.agent(t, join.Token)
+	v.Run("pause", "job", "cache-nightly")
 	v.node(v.URL(), "test/shots.mjs", *shots, *only)
 }
 

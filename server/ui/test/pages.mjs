@@ -34,6 +34,13 @@ export async function pages() {
   if (modules.length) {
     list.push(['plugin-module', `plugins/${seg(modules[0].name)}`])
     list.push(['plugin-grant', `plugins/${seg(modules[0].name)}`, (p) => p.getByRole('button', { name: 'Change' }).click()])
+    const other = `${process.env.SHIELD_TEST_DIR}/${modules.some((m) => m.version === '2.0.0') ? 'target' : 'target2'}.wasm`
+    list.push(['plugin-other', `plugins/${seg(modules[0].name)}`, async (p) => {
+      await p.getByRole('button', { name: 'Another version' }).click()
+      await p.getByLabel('Module').setInputFiles(other)
+      await p.getByRole('button', { name: 'See what it asks for' }).click()
+      await p.getByText('It replaces version').waitFor()
+    }])
   }
   if (archive) {
     list.push(['archive', `archives/${archive.uuid}`])

@@ -560,14 +560,14 @@ export async function agent() {
   await page.getByText('site=rome').waitFor()
   await page.locator('dd:text-is("right")').waitFor() // the clock
   await page.getByText('It runs nothing now').waitFor()
-  await see(page, 'jobs/there')
+  await see(page, 'jobs/cache-nightly')
   await button(page, 'Run now').first().click()
   await state(page, 'Running')
   await page.locator('dd:text-is("db1")').waitFor()
   await see(page, 'agents/db1')
   await page.getByRole('row', { name: /^Backup/ }).getByText('Running').waitFor()
-  await link(page, 'there').click() // the target that it reaches
-  await page.getByRole('heading', { name: 'there', level: 1 }).waitFor()
+  await link(page, 'cache').click() // the target that it reaches
+  await page.getByRole('heading', { name: 'cache', level: 1 }).waitFor()
   await see(page, 'agents/db1')
   await link(page, 'Backup').click()
   await button(page, 'Cancel').click()

@@ -84,15 +84,16 @@ function forget() {
 }
 onLost(() => session.user && forget())
 
-// The theme: that of the system, unless chosen.
-export const theme = $state({ chosen: localStorage.getItem('shield-theme') ?? '' })
+// The theme: that of the system, unless chosen, and the one that is shown.
+export const theme = $state({ chosen: localStorage.getItem('shield-theme') ?? '', shown: '' })
 const dark = matchMedia('(prefers-color-scheme: dark)')
 export function paint() {
-  document.documentElement.dataset.theme = theme.chosen || (dark.matches ? 'dark' : 'light')
+  theme.shown = theme.chosen || (dark.matches ? 'dark' : 'light')
+  document.documentElement.dataset.theme = theme.shown
 }
 dark.addEventListener('change', paint)
 export function toggleTheme() {
-  theme.chosen = document.documentElement.dataset.theme === 'dark' ? 'light' : 'dark'
+  theme.chosen = theme.shown === 'dark' ? 'light' : 'dark'
   localStorage.setItem('shield-theme', theme.chosen)
   paint()
 }
