@@ -157,7 +157,7 @@ func (v *visit) modules(t *testing.T) {
 
 var dialed = regexp.MustCompile(`(?m)^agents dial (\S+)$`)
 
-// agent starts an agent that joins with a token, and makes what it has to do.
+// agent starts the agent db1, which joins with a token.
 func (v *visit) agent(t *testing.T, token string) {
 	t.Helper()
 	core := dialed.FindStringSubmatch(v.Log())
@@ -174,6 +174,4 @@ func (v *visit) agent(t *testing.T, token string) {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
-	v.Run("create", "target", "--name", "cache", "--plugin", "slow", "--endpoint", "{}", "--agent", "db1")
-	v.Job("cache-nightly", "cache", "nas")
 }

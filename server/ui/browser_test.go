@@ -172,6 +172,8 @@ func TestStories(t *testing.T) {
 		t.Fatal(err)
 	}
 	v.agent(t, string(token))
+	v.Run("create", "target", "--name", "cache", "--plugin", "slow", "--endpoint", "{}", "--agent", "db1")
+	v.Job("cache-nightly", "cache", "nas")
 	t.Run("an agent joins and runs a task", func(t *testing.T) { v.story(t, "agent") })
 	t.Run("people are offered what their role allows", func(t *testing.T) { v.story(t, "people") })
 	t.Run("everybody can use every page", func(t *testing.T) { v.story(t, "accessible") })

@@ -40,7 +40,6 @@ func TestShots(t *testing.T) {
 	var join struct{ Token string }
 	v.JSON(&join, "create", "agent-token", "--name", "db1", "--labels", "site=rome")
 	v.agent(t, join.Token)
-	v.Run("pause", "job", "cache-nightly")
 	v.node(v.URL(), "test/shots.mjs", *shots, *only)
 }
 

@@ -560,6 +560,9 @@ export async function agent() {
   await page.getByText('site=rome').waitFor()
   await page.locator('dd:text-is("right")').waitFor() // the clock
   await page.getByText('It runs nothing now').waitFor()
+  await button(page, 'Test').click()
+  await state(page, 'Done')
+  await page.getByLabel('What it found').getByText('plugins').waitFor()
   await see(page, 'jobs/cache-nightly')
   await button(page, 'Run now').first().click()
   await state(page, 'Running')

@@ -50,7 +50,7 @@ async function read(path, last, cut, take) {
     const reader = (await send('GET', path, { signal: cut.signal, headers })).body.pipeThrough(new TextDecoderStream()).getReader()
     for (let text = ''; ; ) {
       const { value, done } = await reader.read()
-      if (done) return false
+      if (done || cut.signal.aborted) return false
       alive()
       const { messages, rest } = messagesOf(text + value)
       text = rest

@@ -1,6 +1,6 @@
 const ops = {
   backup: 'Backup', restore: 'Restore', preflight: 'Look before a restore', purge: 'Purge', 'test-store': 'Test of a store', 'check-store': 'Check of a store',
-  reconcile: 'Reconciliation', 'test-target': 'Test of a target', 'probe-target': 'Probe of a target', verify: 'Verification', drill: 'Drill',
+  reconcile: 'Reconciliation', 'test-target': 'Test of a target', 'probe-target': 'Probe of a target', verify: 'Verification', 'agent-status': 'Question to an agent',
 }
 export const opWord = (op) => ops[op] ?? op
 export const opNames = Object.keys(ops)
