@@ -16,9 +16,9 @@ class Pages {
 const first = 100
 const rest = 400
 
-// pages reads the list at path. query returns its parameters, every the
-// milliseconds until it is read again (0: never), and behind the query of the
-// page behind one, that of the daemon's Link unless told otherwise.
+// pages reads the list at path. query returns its parameters; every, of what was
+// read, the milliseconds until it is read again, if it is; and behind the query
+// of the page behind one, that of the daemon's Link unless told otherwise.
 export function pages(path, query, every, behind = (page) => page.next) {
   const l = new Pages()
   $effect(() => {
@@ -27,43 +27,50 @@ export function pages(path, query, every, behind = (page) => page.next) {
     let next // the query of the page behind the last
     let timer
     let op = new AbortController()
-    const page = async (q) => {
-      const p = await list(path, q, op.signal)
+    // page returns a page and the query of the one behind it.
+    const page = async (q, signal) => {
+      const p = await list(path, q, signal)
       const link = behind({ ...p, asked: q.limit }, asked)
-      next = link ? { ...link, limit: rest } : null
-      return p.items
+      return [p.items, link && { ...link, limit: rest }]
     }
+    // run shows what comes of what, unless something else is begun before.
     const run = async (what) => {
       clearTimeout(timer)
       op.abort()
-      const own = (op = new AbortController())
+      const { signal } = (op = new AbortController())
       try {
-        const items = await what()
-        if (own.signal.aborted) return
+        const [items, link] = await what(signal)
+        if (signal.aborted) return
+        next = link
         Object.assign(l, { items, error: undefined, more: !!next })
       } catch (err) {
-        if (own.signal.aborted) return
+        if (signal.aborted) return
         l.error = err
       }
       const wait = every?.(l.items ?? [])
       if (wait) timer = setTimeout(() => (document.hidden ? seen() : l.again()), wait)
     }
-    let gone = false
-    const seen = () => document.addEventListener('visibilitychange', () => gone || l.again(), { once: true })
-    l.again = () => run(async () => {
-      let items = await page(asked)
-      for (let n = 1; n < wanted && next; n++) items = items.concat(await page(next))
-      return items
+    const seen = () => document.addEventListener('visibilitychange', () => l.again(), { once: true, signal: op.signal })
+    l.again = () => run(async (signal) => {
+      let [items, link] = await page(asked, signal)
+      for (let n = 1; n < wanted && link; n++) {
+        const [more, after] = await page(link, signal)
+        items = items.concat(more)
+        link = after
+      }
+      return [items, link]
     })
     l.next = async () => {
       l.busy = true
-      wanted++
-      await run(async () => l.items.concat(await page(next)))
+      await run(async (signal) => {
+        const [more, link] = await page(next, signal)
+        wanted++
+        return [l.items.concat(more), link]
+      })
       l.busy = false
     }
     l.again()
     return () => {
-      gone = true
       clearTimeout(timer)
       op.abort()
     }
