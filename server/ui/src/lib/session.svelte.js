@@ -58,6 +58,7 @@ export async function enter() {
 // refresh reads the state of the daemon. One that was started anew may be
 // another release, which can do other things.
 export async function refresh() {
+  if (!session.user) return // logged out meanwhile
   try {
     const status = await get('status')
     if (session.status && session.status.started_at !== status.started_at) session.ops = await operations()
