@@ -33,9 +33,8 @@ var poller struct {
 	running bool
 }
 
-// idle is how long the host may hold the guest when nothing is ready, after
-// nothing was for long. Timers of the guest are late by as much, which is a
-// fifth of the time that they have waited.
+// idle is how long the host may hold the guest when nothing was ready for a
+// while; at first it is much less. Timers of the guest are late by as much.
 const idle = 50 // ms
 
 // await waits until a handle is ready, or one of the channels is closed. Nil
