@@ -33,9 +33,9 @@ var poller struct {
 	running bool
 }
 
-// idle is how long the host may hold the guest when nothing was ready for a
-// while; at first it is much less. Timers of the guest are late by as much.
-const idle = 50 // ms
+// idle is how long the host may hold the guest when nothing is ready. Timers
+// of the guest are late by as much.
+const idle = 5 // ms
 
 // await waits until a handle is ready, or one of the channels is closed. Nil
 // channels never are.
@@ -84,8 +84,8 @@ func runPoller() {
 		if hostPoll(unsafe.Pointer(unsafe.SliceData(subs)), uint32(len(subs)), timeout) > 0 {
 			wakeReady(list, subs)
 			timeout = 0 // others may have something to do now
-		} else {
-			timeout = min(timeout+1+timeout/4, idle)
+		} else if timeout < idle {
+			timeout++
 		}
 	}
 }
