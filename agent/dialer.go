@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/yamux"
+	"golang.org/x/net/netutil"
 
 	"github.com/shieldhq/shield"
 	"github.com/shieldhq/shield/internal/pki"
@@ -129,6 +130,10 @@ func (d *Dispatcher) dialOnce(ctx context.Context, address string) error {
 	return d.joinDialled(ctx, newLink(&shield.Agent{Meta: shield.Meta{Name: address}}, "", address, session))
 }
 
+// dialledStreams is how many requests of an agent that is dialled are served at
+// once: each may hold a window of bytes.
+const dialledStreams = 128
+
 // linkDialled serves both directions of a link: the agent has no other way to
 // the daemon.
 func (d *Dispatcher) linkDialled(l *link) error {
@@ -136,7 +141,7 @@ func (d *Dispatcher) linkDialled(l *link) error {
 		Handler: d.Handler(), ReadHeaderTimeout: time.Minute, IdleTimeout: 5 * time.Minute,
 		BaseContext: func(net.Listener) context.Context { return context.WithValue(d.ctx, agentKey{}, l.agent.UUID) },
 	}
-	d.work.Go(func() { _ = s.Serve(l.session) })
+	d.work.Go(func() { _ = s.Serve(netutil.LimitListener(l.session, dialledStreams)) })
 	d.serveLinked(l)
 	return s.Close()
 }
