@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/shieldhq/shield"
+	"github.com/shieldhq/shield/plugin/plugintest"
 )
 
 // pages reads a list page by page and returns the field of all, calling between
@@ -112,6 +113,29 @@ func TestPagesOfArchives(t *testing.T) {
 		if got := f.pages("/v1/archives?limit=1&target=a&status=valid&sort="+sort, "uuid", func() {}); !slices.Equal(got, want) {
 			t.Errorf("by %s: %q, want %q", sort, got, want)
 		}
+	}
+}
+
+// TestPagesOfPlugins: what is in no table comes in pages, too.
+func TestPagesOfPlugins(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.register("zip", plugintest.NewMemory())
+	f.register("album", plugintest.NewMemory())
+	var want []string
+	plugins, err := f.client.Plugins(t.Context())
+	f.must(err)
+	for _, p := range plugins {
+		want = append(want, p.Name)
+	}
+	if len(want) != 3 || !slices.IsSorted(want) {
+		t.Fatalf("the plugins are %q", want)
+	}
+	for _, sort := range []string{"name", "-name"} {
+		if got := f.pages("/v1/plugins?limit=1&sort="+sort, "name", func() {}); !slices.Equal(got, want) {
+			t.Errorf("by %s: %q, want %q", sort, got, want)
+		}
+		slices.Reverse(want)
 	}
 }
 
