@@ -71,13 +71,17 @@ type Archive struct {
 	Counts   map[string]int64  `json:"counts,omitempty"`
 
 	// Compression is the level, or raw: the blob is the raw bytes.
-	Compression  string `json:"compression"`
-	Encrypted    bool   `json:"encrypted"`
-	RawSize      int64  `json:"raw_size"`      // bytes that the target gave
-	RawDigest    string `json:"raw_digest"`    // "blake3:<hex>" of them
-	StoredSize   int64  `json:"stored_size"`   // bytes in the store
-	StoredDigest string `json:"stored_digest"` // "blake3:<hex>" of them
-	Frames       int64  `json:"frames"`
+	Compression string `json:"compression"`
+	Encrypted   bool   `json:"encrypted"`
+	// Recipients are the age public keys that the archive is sealed to: what
+	// belongs to any of them opens it. Empty if it is not encrypted, or was made
+	// before they were noted.
+	Recipients   []string `json:"recipients,omitempty"`
+	RawSize      int64    `json:"raw_size"`      // bytes that the target gave
+	RawDigest    string   `json:"raw_digest"`    // "blake3:<hex>" of them
+	StoredSize   int64    `json:"stored_size"`   // bytes in the store
+	StoredDigest string   `json:"stored_digest"` // "blake3:<hex>" of them
+	Frames       int64    `json:"frames"`
 	// Seal is the header of the sealed blob: a blob with another one was made
 	// by somebody else. Empty if it is not encrypted.
 	Seal string `json:"seal"`

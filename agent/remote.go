@@ -262,6 +262,9 @@ func (r *remote) accept(got *Result) (shield.TaskResult, error) {
 		r.logf("agent %s: %v", r.agent.Name, lie)
 		return r.lost(lie)
 	}
+	if a := result.Archive; a != nil && a.Encrypted {
+		a.Recipients = r.d.opts.Recipients // what was ordered, and what its manifest has
+	}
 	return result, err
 }
 

@@ -48,6 +48,8 @@ type archiveRow struct {
 
 	Versions document[map[string]string] `bun:"versions"`
 	Counts   document[map[string]int64]  `bun:"counts"`
+
+	Recipients document[[]string] `bun:"recipients"`
 }
 
 func archiveToRow(a *shield.Archive) *archiveRow {
@@ -63,6 +65,7 @@ func archiveToRow(a *shield.Archive) *archiveRow {
 		RawSize: a.RawSize, RawDigest: a.RawDigest,
 		StoredSize: a.StoredSize, StoredDigest: a.StoredDigest, Seal: a.Seal, Frames: a.Frames,
 		Versions: document[map[string]string]{a.Versions}, Counts: document[map[string]int64]{a.Counts},
+		Recipients: document[[]string]{a.Recipients},
 	}
 }
 
@@ -78,7 +81,7 @@ func (r *archiveRow) noun() *shield.Archive {
 		Compression: r.Compression, Encrypted: r.Encrypted,
 		RawSize: r.RawSize, RawDigest: r.RawDigest,
 		StoredSize: r.StoredSize, StoredDigest: r.StoredDigest, Seal: r.Seal, Frames: r.Frames,
-		Versions: r.Versions.V, Counts: r.Counts.V,
+		Versions: r.Versions.V, Counts: r.Counts.V, Recipients: r.Recipients.V,
 	}
 }
 

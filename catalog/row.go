@@ -74,7 +74,7 @@ func (d document[T]) Value() (driver.Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s := string(text); s != "null" && s != "{}" {
+	if s := string(text); s != "null" && s != "{}" && s != "[]" {
 		return s, nil
 	}
 	return "", nil

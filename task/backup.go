@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"filippo.io/age"
 	"github.com/zeebo/blake3"
 
 	"github.com/shieldhq/shield"
@@ -330,17 +329,20 @@ func (b *backup) archive(sum archive.Summary, ack plugin.Stored) *shield.Archive
 		Versions: b.probed.Versions, Counts: b.probed.Counts,
 		Compression: string(b.opts.Level), Encrypted: len(b.opts.Recipients) > 0,
 		RawSize: sum.RawSize, RawDigest: sum.RawDigest, StoredSize: sum.SealedSize, StoredDigest: sum.SealedDigest, Seal: sum.Seal,
-		Frames: sum.Frames,
+		Frames: sum.Frames, Recipients: b.recipients(),
 	}
+}
+
+// recipients are the public keys that the archive is sealed to.
+func (b *backup) recipients() []string {
+	if len(b.opts.Recipients) == 0 {
+		return nil
+	}
+	return b.runner.opts.RecipientNames
 }
 
 // manifest makes the commit record, signed and sealed.
 func (b *backup) manifest(ctx context.Context, a *shield.Archive) ([]byte, error) {
-	var recipients []age.Recipient
-	var names []string
-	if a.Encrypted {
-		recipients, names = b.opts.Recipients, b.runner.opts.RecipientNames
-	}
 	m := &archive.Manifest{
 		Archive: a.UUID, Key: a.Key, TargetUUID: a.Target, TargetName: a.TargetName,
 		TargetPlugin: a.Plugin, PluginVersion: a.PluginVersion, PluginDigest: a.PluginDigest,
@@ -348,12 +350,12 @@ func (b *backup) manifest(ctx context.Context, a *shield.Archive) ([]byte, error
 		StoreUUID: a.Store, StoreName: a.StoreName, JobUUID: b.task.Job, JobName: b.task.JobName,
 		TakenAt: a.TakenAt, FinishedAt: b.runner.now().UTC(), ExpiresAt: a.ExpiresAt,
 		RawSize: a.RawSize, RawDigest: a.RawDigest, SealedSize: a.StoredSize, SealedDigest: a.StoredDigest, Seal: a.Seal,
-		Frames: a.Frames, Level: b.opts.Level, Recipients: names,
+		Frames: a.Frames, Level: b.opts.Level, Recipients: a.Recipients,
 	}
 	if b.runner.opts.Seal != nil {
 		return b.runner.opts.Seal(ctx, m)
 	}
-	return archive.SealManifest(m, b.runner.opts.SigningKey, recipients)
+	return archive.SealManifest(m, b.runner.opts.SigningKey, b.opts.Recipients)
 }
 
 // commit stores the manifest beside the blob and reads it back.

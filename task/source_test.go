@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -27,6 +28,9 @@ func TestProbeIsRecorded(t *testing.T) {
 	}
 	data, _ := b.memory.Blob("vault", a.ManifestKey)
 	m, err := archive.OpenManifest(data, []age.Identity{b.identity}, b.signer)
+	if len(a.Recipients) != 1 || a.Recipients[0] != b.identity.Recipient().String() || !slices.Equal(m.Recipients, a.Recipients) {
+		t.Errorf("the archive is sealed to %v, and to %v as its manifest says", a.Recipients, m.Recipients)
+	}
 	if err != nil || !maps.Equal(m.Versions, versions) || !maps.Equal(m.Counts, counts) {
 		t.Errorf("the manifest says %v and %v, %v", m.Versions, m.Counts, err)
 	}

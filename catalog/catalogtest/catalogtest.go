@@ -189,6 +189,7 @@ func (f *fixture) makeArchive(taken time.Time, suspicion string, change ...func(
 		PluginDigest: "blake3:aa", Compression: "fastest", Encrypted: true, RawSize: 1 << 40, RawDigest: "blake3:bb",
 		StoredSize: 1 << 39, StoredDigest: "blake3:cc", Seal: "age " + t.Archive, Frames: 1 << 20,
 		Versions: map[string]string{"server": "PostgreSQL 15.18"}, Counts: map[string]int64{"rows": 1 << 40, "views": 0},
+		Recipients: []string{"age1one", "age1two"},
 	}
 	must(f.t, f.FinishTask(f.ctx, t.UUID, l, shield.Outcome{Status: shield.TaskDone, StoppedAt: taken, Archive: a}))
 	return a

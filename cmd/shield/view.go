@@ -113,7 +113,7 @@ var archiveView = view[shield.Archive]{
 			{"plugin", a.Plugin + " " + a.PluginVersion}, {"versions", versionsText(a.Versions)}, {"counts", countsText(a.Counts)}, {"key", a.Key}, {"manifest", a.ManifestKey},
 			{"raw bytes", strconv.FormatInt(a.RawSize, 10)}, {"raw digest", a.RawDigest},
 			{"stored bytes", strconv.FormatInt(a.StoredSize, 10)}, {"stored digest", a.StoredDigest},
-			{"compression", a.Compression}, {"job uuid", a.Job}, {"encrypted", yes(a.Encrypted)}, {"held", yes(a.Held)}, {"purge reason", dash(a.PurgeReason)},
+			{"compression", a.Compression}, {"job uuid", a.Job}, {"encrypted", yes(a.Encrypted)}, {"recipients", dash(strings.Join(a.Recipients, ", "))}, {"held", yes(a.Held)}, {"purge reason", dash(a.PurgeReason)},
 			{"suspicion", dash(a.Suspicion)}, {"acknowledged", acknowledgement(a)}, {"missing since", moment(a.MissingAt)},
 		}
 	},
