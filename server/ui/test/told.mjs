@@ -138,6 +138,8 @@ export async function download() {
     await take('as it is stored', `${who}.stored`)
   }
   await enter(page, `archives/${archive.uuid}`)
+  for (const key of archive.recipients) await page.getByText(key).waitFor()
+  must(archive.recipients.length > 0, 'the archive does not say which keys open it')
   await both('token')
   await button(page, 'Log out').click()
   await page.goto(`${url}archives/${archive.uuid}`)
