@@ -104,11 +104,13 @@ func TestSlowClients(t *testing.T) {
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err != nil {
 		t.Fatal(err)
 	}
-	if files.Max < slowClients+1000 { // Go has raised the soft limit to it
-		if os.Getenv("CI") != "" {
-			t.Fatalf("at most %d files can be open", files.Max)
+	if want := uint64(slowClients + 1000); files.Max < want { // Go has raised the soft limit to it
+		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: want, Max: want}); err != nil { // which root may
+			if os.Getenv("CI") != "" {
+				t.Fatalf("at most %d files can be open: %v", files.Max, err)
+			}
+			t.Skipf("at most %d files can be open: %v", files.Max, err)
 		}
-		t.Skipf("at most %d files can be open", files.Max)
 	}
 	d, api := serve(t, daemon.Config{HeaderTimeout: 2 * time.Second, BodyTimeout: 3 * time.Second})
 	before, routines := inUse(), runtime.NumGoroutine()
