@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/shieldhq/shield"
 	"github.com/shieldhq/shield/catalog"
@@ -128,6 +130,47 @@ func TestUpgradeKnowsSuccesses(t *testing.T) {
 		}
 		if got := j.LastSuccess; want == 0 && !got.IsZero() || want > 0 && got.UnixMilli() != want {
 			t.Errorf("the last success of job %s was at %v, want %d ms", name, got, want)
+		}
+	}
+}
+
+// TestUpgradeKeepsReviews upgrades a catalog in which each archive says when it
+// is looked at again: its target is when the first of them is.
+func TestUpgradeKeepsReviews(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "shield.db")
+	sql := "INSERT INTO stores (uuid, name, summary, version, plugin, endpoint) VALUES ('s', 'nas', '', 1, 'fs', '{}');"
+	for _, target := range []string{"put-off", "held", "late", "for-ever"} {
+		sql += fmt.Sprintf("INSERT INTO targets (uuid, name, summary, version, plugin, agent, endpoint) VALUES ('%s', '%[1]s', '', 1, 'fs', '', '{}');", target)
+	}
+	for i, a := range []struct {
+		target, expires, review string
+		held                    int
+	}{
+		{"put-off", "2000", "9000", 0}, {"put-off", "5000", "NULL", 0}, {"held", "1000", "NULL", 1}, {"late", "1000", "NULL", 0},
+		{"late", "6000", "NULL", 0}, {"for-ever", "NULL", "NULL", 0},
+	} {
+		sql += fmt.Sprintf(`INSERT INTO archives (uuid, target_uuid, target_name, store_uuid, store_name, job_uuid, store_key, manifest_key,
+			taken_at, expires_at, review_at, held, notes, status, purge_reason, plugin, plugin_version, plugin_digest, compression, encrypted,
+			raw_size, raw_digest, stored_size, stored_digest, seal, frames)
+			VALUES ('%d', '%s', '', 's', '', '', '', '', %[1]d, %[3]s, %[4]s, %[5]d, '', 'valid', '', '', '', '', '', 0, 0, '', 0, '', '', 0);`,
+			i, a.target, a.expires, a.review, a.held)
+	}
+	if err := catalog.MigrateTo(t.Context(), path, 14, sql); err != nil {
+		t.Fatal(err)
+	}
+	db := mustOpen(t, path)
+	for _, step := range []struct {
+		at   int64
+		want []string
+	}{{999, nil}, {1000, []string{"late"}}, {4999, []string{"late"}}, {5000, []string{"late", "put-off"}}} {
+		var asked []string
+		now := time.UnixMilli(step.at)
+		_, err := db.ReviewArchives(t.Context(), now, now, func(r *shield.Review) error {
+			asked = append(asked, r.Target)
+			return nil
+		})
+		if err != nil || !slices.Equal(asked, step.want) {
+			t.Errorf("at %d ms %q are looked at, want %q, error %v", step.at, asked, step.want, err)
 		}
 	}
 }
