@@ -1,7 +1,6 @@
 package daemon_test
 
 import (
-	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -22,23 +21,12 @@ func faultySystem(t *testing.T) (*system, *plugintest.Memory, *plugintest.Faulty
 	memory := plugintest.NewMemory()
 	memory.GenerateTarget("db", 3<<20, 1)
 	faulty := plugintest.NewFaulty(memory)
-	ctx, cancel := context.WithCancel(t.Context())
-	d, err := daemon.Open(ctx, daemon.Config{
+	ctx := t.Context()
+	d := run(t, daemon.Config{
 		Data: t.TempDir(), Listen: "127.0.0.1:0", Grace: 5 * time.Second, Plugins: map[string]plugin.Opener{"memory": faulty},
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- d.Run(ctx, time.Second) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	})
-	s := &system{t: t}
-	s.api, err = server.NewClient(d.URL(), d.Token())
+	api, err := server.NewClient(d.URL(), d.Token())
+	s := &system{t: t, api: api}
 	s.check(err)
 	meta := shield.Meta{Name: "db"}
 	_, err = s.api.Targets().Create(ctx, &shield.Target{Meta: meta, Plugin: "memory", Endpoint: shield.Endpoint(`{"name":"db"}`)})

@@ -13,10 +13,9 @@ import (
 	"github.com/shieldhq/shield/server"
 )
 
-// serve runs a daemon until the test is over.
-func serve(t *testing.T, c daemon.Config) (*daemon.Daemon, *server.Client) {
+// run runs a daemon until the test is over.
+func run(t *testing.T, c daemon.Config) *daemon.Daemon {
 	t.Helper()
-	c.Data, c.Listen, c.Sandbox = filepath.Join(t.TempDir(), "data"), "127.0.0.1:0", daemon.SandboxNever
 	ctx, cancel := context.WithCancel(context.Background())
 	d, err := daemon.Open(ctx, c)
 	if err != nil {
@@ -30,6 +29,15 @@ func serve(t *testing.T, c daemon.Config) (*daemon.Daemon, *server.Client) {
 			t.Error(err)
 		}
 	})
+	return d
+}
+
+// serve runs a daemon without a sandbox, on a folder of its own, until the test is
+// over.
+func serve(t *testing.T, c daemon.Config) (*daemon.Daemon, *server.Client) {
+	t.Helper()
+	c.Data, c.Listen, c.Sandbox = filepath.Join(t.TempDir(), "data"), "127.0.0.1:0", daemon.SandboxNever
+	d := run(t, c)
 	api, err := server.NewClient(d.URL(), d.Token())
 	if err != nil {
 		t.Fatal(err)

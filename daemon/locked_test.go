@@ -1,7 +1,6 @@
 package daemon_test
 
 import (
-	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -19,19 +18,8 @@ import (
 func TestLockedArchive(t *testing.T) {
 	memory := plugintest.NewMemory()
 	memory.GenerateTarget("db", 1<<20, 1)
-	ctx, cancel := context.WithCancel(t.Context())
-	d, err := daemon.Open(ctx, daemon.Config{Data: t.TempDir(), Listen: "127.0.0.1:0", Plugins: map[string]plugin.Opener{"memory": memory}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- d.Run(ctx, time.Second) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	})
+	ctx := t.Context()
+	d := run(t, daemon.Config{Data: t.TempDir(), Listen: "127.0.0.1:0", Plugins: map[string]plugin.Opener{"memory": memory}})
 	api, err := server.NewClient(d.URL(), d.Token())
 	if err != nil {
 		t.Fatal(err)

@@ -1,7 +1,6 @@
 package daemon_test
 
 import (
-	"context"
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/rsa"
@@ -88,21 +87,9 @@ func TestSecretsStaySecret(t *testing.T) {
 		t.Fatal(err)
 	}
 	log := &logText{}
-	ctx, cancel := context.WithCancel(t.Context())
-	d, err := daemon.Open(ctx, daemon.Config{
+	d := run(t, daemon.Config{
 		Data: h.data, Listen: "127.0.0.1:0", Plugins: bundledPlugins(), Native: native, Sandbox: daemon.SandboxNever,
 		Limit: 20, Timeout: 2 * time.Second, Grace: time.Second, Attempts: 1, Log: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- d.Run(ctx, time.Second) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
 	})
 	h.watch(os.Getpid())
 	h.search(d.URL(), d.Token(), log.String)

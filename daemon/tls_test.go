@@ -2,7 +2,6 @@ package daemon_test
 
 import (
 	"bytes"
-	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -78,21 +77,9 @@ func TestTLS(t *testing.T) {
 	cert, key := ca.Issue("127.0.0.1", "one")
 	f.write(f.cert, cert)
 	f.write(f.key, key)
-	ctx, cancel := context.WithCancel(t.Context())
-	d, err := daemon.Open(ctx, daemon.Config{
+	d := run(t, daemon.Config{
 		Data: filepath.Join(dir, "data"), Listen: "127.0.0.1:0", TLSCert: f.cert, TLSKey: f.key,
 		Sandbox: daemon.SandboxNever, Log: slog.New(slog.NewTextHandler(log, nil)),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- d.Run(ctx, time.Second) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
 	})
 	testClients(t, d, ca.PEM)
 
