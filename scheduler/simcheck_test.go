@@ -90,13 +90,14 @@ func (w *simulation) checkExpiry(a *shield.Archive) {
 	}
 	w.mu.Lock()
 	ruled := time.Since(w.ruled[p.UUID]) < 10*time.Minute
+	set := time.Since(w.set) < 10*time.Minute
 	w.mu.Unlock()
 	switch {
 	case old.Held: // the catalog has to refuse it
 	case newer == 0:
 		w.t.Errorf("archive %s is the newest valid one of its target and given up", a.UUID)
 	case ruled: // its policy was changed a moment ago
-	case old.ExpiresAt.After(w.clock()) && time.Since(w.set) > 10*time.Minute: // or the sweep, slowed down, began before
+	case old.ExpiresAt.After(w.clock()) && !set: // or the sweep, slowed down, began before
 		w.t.Errorf("archive %s expires at %s and is given up at %s", a.UUID, old.ExpiresAt, w.clock())
 	case newer < p.MinValid || own < p.KeepLast || len(days) < p.KeepDaily && !days[a.TakenAt.In(zone).Format(time.DateOnly)]:
 		w.t.Errorf("archive %s is wanted by %+v and given up: %d newer of its target, %d of its job on %d days", a.UUID, p, newer, own, len(days))

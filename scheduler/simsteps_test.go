@@ -114,7 +114,10 @@ func (w *simulation) setClock() {
 		w.latest = now
 	}
 	w.ahead.Add(int64(d))
-	w.calm, w.set = time.Now(), time.Now()
+	w.calm = time.Now()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.set = time.Now()
 }
 
 // fillTarget gives a target other content.

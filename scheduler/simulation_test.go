@@ -82,7 +82,6 @@ type simulation struct {
 	jobs      map[string]*simJob // by UUID
 	demanded  map[string]bool    // runs that must be in the ledger: "job due"
 	calm      time.Time          // since when nothing disturbs planning
-	set       time.Time          // when the clock was set last
 	latest    time.Time          // that it showed before it was set back
 	limit     int
 
@@ -98,6 +97,7 @@ type simulation struct {
 	held     map[string]bool      // archives that users have held
 	lost     map[string]bool      // targets whose newest archives users have purged
 	ruled    map[string]time.Time // when a policy was changed, by UUID
+	set      time.Time            // when the clock was set last
 	lines    []string
 }
 

@@ -21,7 +21,7 @@ func (c *call) restore(ctx context.Context) (shield.TaskResult, error) {
 
 	t := c.transfer
 	if c.task.Expected != nil {
-		t.total = c.task.Expected.RawSize
+		t.total.Store(c.task.Expected.RawSize)
 	}
 	var blob io.ReadCloser
 	err = c.again(ctx, "opening "+c.task.Key, func() (err error) {

@@ -16,8 +16,8 @@ import (
 type transfer struct {
 	call   *call
 	cancel context.CancelCauseFunc
-	total  int64 // raw bytes expected; 0: unknown
 
+	total    atomic.Int64 // raw bytes expected; 0: unknown
 	stream   atomic.Value // a counter, once the archive stream is open
 	activity atomic.Int64 // bytes of the store's outside of the stream's counts
 	// waiting counts the calls that wait for the store at this moment, so
@@ -82,7 +82,7 @@ func (t *transfer) watch(ctx context.Context) {
 				last, moved = seen, now
 			}
 			t.call.diag.monitor.Progress(shield.Progress{
-				RawBytes: raw, StoredBytes: stored, TotalBytes: t.total, Rate: meter.rate(now, raw),
+				RawBytes: raw, StoredBytes: stored, TotalBytes: t.total.Load(), Rate: meter.rate(now, raw),
 			})
 			if now.Sub(moved) >= idle {
 				t.cancel(t.idleError(idle, raw, stored))
@@ -112,7 +112,7 @@ func (t *transfer) idleError(idle time.Duration, raw, stored int64) error {
 // progress is the final count.
 func (t *transfer) progress() shield.Progress {
 	raw, stored := t.counts()
-	return shield.Progress{RawBytes: raw, StoredBytes: stored, TotalBytes: t.total}
+	return shield.Progress{RawBytes: raw, StoredBytes: stored, TotalBytes: t.total.Load()}
 }
 
 // A meter tells the rate over the last few seconds.

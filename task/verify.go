@@ -21,7 +21,7 @@ func (c *call) verify(ctx context.Context) (shield.TaskResult, error) {
 	c.logf("verifying archive %s in store %s (%s)", c.task.Archive, c.task.StoreName, c.task.StorePlugin)
 	t := c.transfer
 	if c.task.Expected != nil {
-		t.total = c.task.Expected.RawSize
+		t.total.Store(c.task.Expected.RawSize)
 	}
 	var blob io.ReadCloser
 	err = c.again(ctx, "opening "+c.task.Key, func() (err error) {
