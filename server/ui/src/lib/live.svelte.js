@@ -11,16 +11,18 @@ export function live(read, every = 0) {
   $effect(() => {
     const abort = new AbortController()
     let timer
+    let latest = 0 // of the readings begun: what an earlier one saw may be over
     const run = async () => {
       clearTimeout(timer)
+      const mine = ++latest
+      const stale = () => abort.signal.aborted || mine !== latest
       try {
-        const reading = read(abort.signal)
-        const data = await reading
-        if (abort.signal.aborted) return
+        const data = await read(abort.signal)
+        if (stale()) return
         l.data = data
         l.error = undefined
       } catch (err) {
-        if (abort.signal.aborted || err.name === 'AbortError') return
+        if (stale() || err.name === 'AbortError') return
         l.error = err
       }
       const wait = typeof every === 'function' ? every(l.data) : every
