@@ -1,8 +1,8 @@
 // Package archive is the sealed stream that a backup leaves in a store, and
 // the manifest beside it.
 //
-// A blob is zstd inside age: a run of independent zstd frames, each of about
-// 1 MiB of raw bytes, between two skippable frames that carry what was known
+// A blob is zstd inside age: a run of independent zstd frames, each of 2 MiB
+// of raw bytes, between two skippable frames that carry what was known
 // at the start (Header) and what is known at the end (length, digest, number
 // of frames). With recipients all of it is the payload of an age v1 file. So
 //
@@ -25,7 +25,7 @@ import (
 
 // Sizes of the format and limits on what is accepted from a blob.
 const (
-	segmentSize  = 1 << 20 // raw bytes in one zstd frame
+	segmentSize  = 2 << 20 // raw bytes in one zstd frame
 	maxFrameSize = 8 << 20 // raw bytes accepted in one zstd frame
 	maxMetaSize  = 64 << 10
 	maxAgeHeader = 256 << 10

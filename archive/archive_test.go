@@ -99,7 +99,7 @@ func TestRoundTrip(t *testing.T) {
 	id := identity(t)
 	contents := map[string][]byte{
 		"empty": {}, "one byte": {7},
-		"segment-1": text(1<<20 - 1), "segment": text(1 << 20), "segment+1": text(1<<20 + 1),
+		"segment-1": text(2<<20 - 1), "segment": text(2 << 20), "segment+1": text(2<<20 + 1),
 		"text": text(10 << 20), "random": random(10 << 20), "zeros": make([]byte, 3<<20+5),
 	}
 	for name, raw := range contents {

@@ -153,7 +153,7 @@ func TestGoldenManifest(t *testing.T) {
 // can only read ranges does.
 func TestIndexFindsFrames(t *testing.T) {
 	t.Parallel()
-	raw := slices.Concat(text(2<<20), random(1<<20), text(1000))
+	raw := slices.Concat(text(4<<20), random(2<<20), text(1000))
 	payload, _ := sealed(t, raw, nil)
 	u32 := func(at int) int { return int(binary.LittleEndian.Uint32(payload[at:])) }
 	var trailer struct{ Index int }

@@ -113,7 +113,7 @@ func NewReader(src io.Reader, opts *ReaderOptions) (*Reader, error) {
 // launch makes the queues, each wide enough for all that can be in it, and
 // starts the stages up to the splitter, which first reads the header.
 func (r *Reader) launch(workers int) error {
-	frames, batches := max(2*workers+1, 4), workers+4
+	frames, batches := pieces(workers), workers+4
 	r.freeBatches = newBatches(batches, r.seal.overhead())
 	r.fetched, r.toOpen, r.toSplit = make(chan *batch, batches), make(chan *batch, batches), make(chan *batch, batches)
 	r.free = make(chan *plain, frames)

@@ -101,10 +101,14 @@ func workers(n int) int {
 	return n
 }
 
+// pieces is how many segments or frames are on their way at once: one for each
+// worker, and some for the stages before and behind them.
+func pieces(workers int) int { return max(workers+workers/2+2, 4) }
+
 // launch makes the queues, each wide enough for all that can be in it, so
 // that only taking from a pool ever waits, and starts the stages.
 func (w *Writer) launch(workers int, head []byte) error {
-	segments, batches := max(2*workers+1, 4), workers+3
+	segments, batches := pieces(workers), workers+3
 	w.free = make(chan *segment, segments)
 	for range segments {
 		w.free <- &segment{ready: make(chan struct{}, 2)}
