@@ -258,7 +258,7 @@ func (c *call) failure() error {
 // Read gives the guest's output.
 func (c *call) Read(p []byte) (int, error) {
 	out := c.instance.stdout
-	n, _ := until(context.Background(), out.readable, func() (int, error) { return out.read(p) })
+	n, _ := out.take(context.Background(), p)
 	if n > 0 || len(p) == 0 {
 		return n, nil
 	}

@@ -30,6 +30,8 @@ type ring struct {
 	r, w uint64 // bytes ever read and written
 	end  error  // after the last byte: io.EOF, or what went wrong
 	gone error  // why the writer need not go on
+	want []byte // where a reader that waits has room, while the ring is empty
+	got  int    // bytes that were put there
 	// Signals to whoever waits for bytes, and for space.
 	readable, writable chan struct{}
 }
@@ -173,7 +175,7 @@ func (g *ring) counts() (r, w uint64, end error) {
 
 // write puts in as much of p as there is room for.
 func (g *ring) write(p []byte) (int, error) {
-	total := 0
+	total := g.hand(p)
 	for total < len(p) {
 		b, err := g.space()
 		if err != nil {
@@ -198,6 +200,59 @@ func (g *ring) read(p []byte) (int, error) {
 	n := copy(p, b)
 	g.advance(n)
 	return n, nil
+}
+
+// take reads as read does, but waits for bytes. What is written meanwhile goes
+// straight into p, which saves a copy.
+func (g *ring) take(ctx context.Context, p []byte) (int, error) {
+	n, err := until(ctx, g.readable, func() (int, error) { return g.receive(p) })
+	if err == nil {
+		return n, nil
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.got > 0 { // ctx was done too late
+		n, err = g.got, nil
+	}
+	g.want, g.got = nil, 0
+	return n, err
+}
+
+// receive returns what was handed over, or read, and else leaves p to the
+// writer.
+func (g *ring) receive(p []byte) (int, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n := g.got
+	g.want, g.got = nil, 0
+	switch {
+	case n > 0 || len(p) == 0:
+		return n, nil
+	case g.w != g.r:
+		g.mu.Unlock()
+		defer g.mu.Lock()
+		return g.read(p)
+	case g.end != nil:
+		return 0, g.end
+	}
+	g.want = p
+	return 0, errAgain
+}
+
+// hand gives a reader that waits as much of p as it has room for.
+func (g *ring) hand(p []byte) int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.w != g.r || g.gone != nil || g.end != nil {
+		return 0
+	}
+	n := copy(g.want[g.got:], p)
+	g.got += n
+	g.r, g.w = g.r+uint64(n), g.w+uint64(n)
+	if n > 0 {
+		nudge(g.readable)
+	}
+	return n
 }
 
 // until calls attempt again after each signal, until it returns something
@@ -263,5 +318,5 @@ type ringReader struct {
 
 // Read implements io.Reader.
 func (r ringReader) Read(p []byte) (int, error) {
-	return until(r.ctx, r.readable, func() (int, error) { return r.ring.read(p) })
+	return r.take(r.ctx, p)
 }
