@@ -3,12 +3,14 @@ package wasmhost_test
 import (
 	"context"
 	"crypto/md5"
+	"crypto/pbkdf2"
 	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"hash"
 	"hash/crc32"
 	"io"
 	"net/http"
@@ -34,6 +36,22 @@ func TestHash(t *testing.T) {
 		}
 	}
 	_, err := backup(t, t.Context(), o, map[string]any{"do": "hash", "use": "rot13"})
+	wantError(t, err, shield.Invalid, "rot13")
+}
+
+func TestDeriveKey(t *testing.T) {
+	o := open(t, newHost(t, nil), "probe", nil)
+	for name, h := range map[string]func() hash.Hash{"sha1": sha1.New, "sha256": sha256.New} {
+		want, err := pbkdf2.Key(h, "pencil", []byte("salt"), 4096, h().Size())
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := backup(t, t.Context(), o, map[string]any{"do": "key", "use": name})
+		if err != nil || got != fmt.Sprintf("%x", want) {
+			t.Errorf("%s: got %s, %v; want %x", name, got, err, want)
+		}
+	}
+	_, err := backup(t, t.Context(), o, map[string]any{"do": "key", "use": "rot13"})
 	wantError(t, err, shield.Invalid, "rot13")
 }
 

@@ -9,7 +9,11 @@ import (
 type hostHash struct{ *hostStream }
 
 func newHasher(algorithm string) (hasher, error) {
-	h, err := openHandle(map[string]any{"hash": map[string]string{"algorithm": algorithm}})
+	return openHash(map[string]any{"algorithm": algorithm})
+}
+
+func openHash(descriptor map[string]any) (hasher, error) {
+	h, err := openHandle(map[string]any{"hash": descriptor})
 	if err != nil {
 		return nil, err
 	}

@@ -93,7 +93,7 @@ func TestDialect(t *testing.T) {
 
 // TestScram is the exchange that RFC 7677 has as an example.
 func TestScram(t *testing.T) {
-	s := newScram(scramSHA256, "user", "pencil", newKeys())
+	s := newScram(scramSHA256, "user", "pencil")
 	s.nonce = "rOprNGfwEbeRWgbNEkqO"
 	s.first = "n=user,r=" + s.nonce
 	got, err := s.answer([]byte("r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"))

@@ -96,8 +96,6 @@ type endpoint struct {
 	Keep           bool   `json:"mongo_keep"`
 	Users          bool   `json:"mongo_users"`
 	AnyVersion     bool   `json:"mongo_any_version"`
-
-	keys *keys
 }
 
 // A target is one server, or one of its databases.
@@ -124,7 +122,6 @@ var refused = []string{
 
 func open(e shield.Endpoint, log plugin.Log) (plugin.Target, error) {
 	t := &target{log: log}
-	t.keys = newKeys()
 	info := Plugin().About
 	if err := info.Decode(plugin.RoleTarget, e, &t.endpoint); err != nil {
 		return nil, err

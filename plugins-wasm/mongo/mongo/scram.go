@@ -3,7 +3,6 @@ package mongo
 import (
 	"crypto/hmac"
 	"crypto/md5"
-	"crypto/pbkdf2"
 	"crypto/rand"
 	"crypto/sha1"
 	"crypto/sha256"
@@ -14,7 +13,8 @@ import (
 	"hash"
 	"strconv"
 	"strings"
-	"sync"
+
+	"github.com/shieldhq/shield/plugin/pdk"
 )
 
 // The ways of logging in with a password.
@@ -26,43 +26,18 @@ const (
 // A scram is one login by SCRAM (RFC 5802, RFC 7677).
 type scram struct {
 	hash     func() hash.Hash
+	name     string // of the hash
 	password string
 	first    string // of our first message, what is signed
 	nonce    string
 	server   []byte // the signature that the server has to give
-	keys     *keys
 }
 
-// keys remembers what was made of a password, which takes a while: a call
-// logs in several times.
-type keys struct {
-	mu     sync.Mutex
-	salted map[string][]byte
-}
-
-func (k *keys) get(of string, make func() ([]byte, error)) ([]byte, error) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if key, ok := k.salted[of]; ok {
-		return key, nil
-	}
-	key, err := make()
-	if err == nil {
-		k.salted[of] = key
-	}
-	return key, err
-}
-
-func newKeys() *keys { return &keys{salted: map[string][]byte{}} }
-
-// iterationLimit keeps a server from making us compute for ever.
-const iterationLimit = 1 << 20
-
-func newScram(mechanism, user, password string, k *keys) *scram {
-	s := &scram{hash: sha256.New, password: password, nonce: rand.Text(), keys: k}
+func newScram(mechanism, user, password string) *scram {
+	s := &scram{hash: sha256.New, name: "sha256", password: password, nonce: rand.Text()}
 	if mechanism == scramSHA1 {
 		sum := md5.Sum([]byte(user + ":mongo:" + password))
-		s.hash, s.password = sha1.New, hex.EncodeToString(sum[:])
+		s.hash, s.name, s.password = sha1.New, "sha1", hex.EncodeToString(sum[:])
 	}
 	s.first = "n=" + strings.NewReplacer("=", "=3D", ",", "=2C").Replace(user) + ",r=" + s.nonce
 	return s
@@ -76,12 +51,10 @@ func (s *scram) answer(challenge []byte) ([]byte, error) {
 	parts := attributes(string(challenge))
 	salt, err := base64.StdEncoding.DecodeString(parts["s"])
 	rounds, bad := strconv.Atoi(parts["i"])
-	if err != nil || bad != nil || rounds < 1 || rounds > iterationLimit || !strings.HasPrefix(parts["r"], s.nonce) {
+	if err != nil || bad != nil || rounds < 1 || rounds > pdk.KeyRounds || !strings.HasPrefix(parts["r"], s.nonce) {
 		return nil, errors.New("the server's challenge is malformed")
 	}
-	salted, err := s.keys.get(parts["s"]+","+parts["i"], func() ([]byte, error) {
-		return pbkdf2.Key(s.hash, s.password, salt, rounds, s.hash().Size())
-	})
+	salted, err := pdk.DeriveKey(s.name, s.password, salt, rounds)
 	if err != nil {
 		return nil, err
 	}

@@ -150,7 +150,7 @@ func (c *conn) login(ctx context.Context, e *endpoint) error {
 	if len(list) == 0 {
 		mechanism = scramSHA256 // servers do not tell what they have for users that they do not have
 	}
-	return c.scram(ctx, e, newScram(mechanism, e.User, e.Password, e.keys), mechanism)
+	return c.scram(ctx, e, newScram(mechanism, e.User, e.Password), mechanism)
 }
 
 func (c *conn) scram(ctx context.Context, e *endpoint, s *scram, mechanism string) error {

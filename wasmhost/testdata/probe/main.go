@@ -64,7 +64,7 @@ func (p *probe) Restore(ctx context.Context, r io.Reader) error {
 func (p *probe) Backup(ctx context.Context, w io.Writer) error {
 	do, ok := map[string]func(context.Context, io.Writer) error{
 		"echo": p.echo, "tls": p.tls, "upgrade": p.upgrade, "get": p.get, "exec": p.exec, "deadline": p.deadline,
-		"filter": p.filter, "together": p.together, "stat": p.stat, "ignore": p.ignore, "hash": p.hash, "undo": p.undo, "examine": p.examine,
+		"filter": p.filter, "together": p.together, "stat": p.stat, "ignore": p.ignore, "hash": p.hash, "key": p.key, "undo": p.undo, "examine": p.examine,
 	}[p.Do]
 	if !ok {
 		return fmt.Errorf("cannot %s", p.Do)
@@ -306,6 +306,16 @@ func (p *probe) hash(_ context.Context, w io.Writer) error {
 		return err
 	}
 	_, err = fmt.Fprintf(w, "%x", sum)
+	return err
+}
+
+// key gives what the host makes of a password.
+func (p *probe) key(_ context.Context, w io.Writer) error {
+	key, err := pdk.DeriveKey(p.Use, "pencil", []byte("salt"), 4096)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(w, "%x", key)
 	return err
 }
 
