@@ -22,10 +22,18 @@ SELECT format('SELECT ''rows'', count(*) FROM ONLY %I.%I', n.nspname, c.relname)
   WHERE c.relkind = 'r' AND ` + userObjects + ` \gexec
 COMMIT;`
 
-// Count counts what is in databases, all if none is named.
+// Count counts what is in databases, all if none is named; these are asked
+// for through the database at.
 func (s *Server) Count(ctx context.Context, at string, databases []string) (plugin.Probe, error) {
 	p := plugin.Probe{Counts: map[string]int64{"tables": 0, "rows": 0}, Versions: map[string]string{}}
-	f, err := s.Facts(ctx, at)
+	all, sql := len(databases) == 0, databasesSQL
+	if !all {
+		at, sql = databases[0], countSQL
+	}
+	f, rows, err := s.factsAnd(ctx, at, sql)
+	if err != nil && f != nil {
+		err = s.hint(err)
+	}
 	if err != nil {
 		return p, err
 	}
@@ -33,26 +41,33 @@ func (s *Server) Count(ctx context.Context, at string, databases []string) (plug
 	if v, err := tool.VersionOf(ctx, s.Tools, "pg_dump"); err == nil {
 		p.Versions["pg_dump"] = v.Text
 	}
-	if len(databases) == 0 {
-		if databases, err = s.Databases(ctx); err != nil {
+	if all {
+		databases = firstOf(rows)
+	}
+	p.Counts["databases"] = int64(len(databases))
+	for n, d := range databases {
+		if all || n > 0 {
+			if rows, err = s.Query(ctx, d, countSQL); err != nil {
+				return p, s.hint(err)
+			}
+		}
+		if err := addCounts(p.Counts, rows); err != nil {
 			return p, err
 		}
 	}
-	p.Counts["databases"] = int64(len(databases))
-	for _, d := range databases {
-		rows, err := s.Query(ctx, d, countSQL)
-		if err != nil {
-			return p, s.hint(err)
-		}
-		for _, row := range rows {
-			n, err := strconv.ParseInt(row[len(row)-1], 10, 64)
-			if err != nil || len(row) != 2 {
-				return p, shield.Errorf(shield.TargetFailed, "", "the server answers %q where a count was wanted", row)
-			}
-			p.Counts[row[0]] += n
-		}
-	}
 	return p, nil
+}
+
+// addCounts adds what countSQL has printed.
+func addCounts(counts map[string]int64, rows [][]string) error {
+	for _, row := range rows {
+		n, err := strconv.ParseInt(row[len(row)-1], 10, 64)
+		if err != nil || len(row) != 2 {
+			return shield.Errorf(shield.TargetFailed, "", "the server answers %q where a count was wanted", row)
+		}
+		counts[row[0]] += n
+	}
+	return nil
 }
 
 // Unreadable returns what of a database a role must not read, at most ten of

@@ -63,7 +63,7 @@ func (c *counter) Write(p []byte) (int, error) {
 // DumpOne writes one database as pg_dump -Fc has it, uncompressed: shield
 // compresses what it stores, and on all cores.
 func (s *Server) DumpOne(ctx context.Context, w io.Writer, database string) error {
-	f, err := s.Facts(ctx, database)
+	f, rows, err := s.factsAnd(ctx, database, tablesSQL)
 	if err != nil {
 		return err
 	}
@@ -72,7 +72,7 @@ func (s *Server) DumpOne(ctx context.Context, w io.Writer, database string) erro
 		return err
 	}
 	s.log("%s, pg_dump %s: database %s", f, v.Text, database)
-	tables, err := s.tables(ctx, database)
+	tables, err := numberOf(rows)
 	if err != nil {
 		return err
 	}
@@ -121,10 +121,13 @@ func (s *Server) hint(err error) error {
 const userObjects = `n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')`
 
+// tablesSQL counts the tables of a database.
+const tablesSQL = `SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+  WHERE c.relkind IN ('r', 'p') AND ` + userObjects
+
 // tables returns how many tables a database has.
 func (s *Server) tables(ctx context.Context, database string) (int, error) {
-	return s.number(ctx, database, `SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-  WHERE c.relkind IN ('r', 'p') AND `+userObjects)
+	return s.number(ctx, database, tablesSQL)
 }
 
 // objects returns how much a database has that template0 has not.
@@ -137,14 +140,19 @@ func (s *Server) objects(ctx context.Context, database string) (int, error) {
 }
 
 func (s *Server) number(ctx context.Context, database, sql string) (int, error) {
-	all, err := s.column(ctx, database, sql)
+	rows, err := s.Query(ctx, database, sql)
 	if err != nil {
 		return 0, err
 	}
-	if len(all) == 1 {
-		if n, err := strconv.Atoi(all[0]); err == nil {
+	return numberOf(rows)
+}
+
+// numberOf returns the only value of a result.
+func numberOf(rows [][]string) (int, error) {
+	if len(rows) == 1 {
+		if n, err := strconv.Atoi(rows[0][0]); err == nil {
 			return n, nil
 		}
 	}
-	return 0, shield.Errorf(shield.TargetFailed, "", "the server answers %q where a number was wanted", all)
+	return 0, shield.Errorf(shield.TargetFailed, "", "the server answers %q where a number was wanted", rows)
 }

@@ -33,12 +33,12 @@ func (s *Server) LoadOne(ctx context.Context, r io.Reader, database string) erro
 		database = toc.Database
 	}
 	at := Maintenance(database)
-	f, err := s.Facts(ctx, at)
+	f, rows, err := s.factsAnd(ctx, at, presentSQL(database))
 	if err != nil {
 		return err
 	}
-	exists, err := s.beforeLoad(ctx, toc, f, at, database)
-	if err != nil {
+	exists, roles := presentOf(rows)
+	if err := s.beforeLoad(ctx, toc, f, database, exists, roles); err != nil {
 		return err
 	}
 	l := &loading{s: s, at: at, name: database, temp: tempName(database), exists: exists}
@@ -48,9 +48,6 @@ func (s *Server) LoadOne(ctx context.Context, r io.Reader, database string) erro
 	err = l.load(ctx, toc, pdk.Concat(&seen, r))
 	if err == nil {
 		err = drain(r)
-	}
-	if err == nil {
-		err = s.Exec(ctx, at, l.properties)
 	}
 	if err == nil {
 		err = l.swap(ctx)
@@ -70,32 +67,45 @@ func drain(r io.Reader) error {
 	return err
 }
 
-// beforeLoad says what stands against loading, before anything is changed,
-// and whether the database exists.
-func (s *Server) beforeLoad(ctx context.Context, toc *TOC, f *Facts, at, database string) (exists bool, err error) {
-	if err := s.checkVersions(ctx, "pg_restore", f, toc.ServerText, toc.ToolText); err != nil {
-		return false, err
-	}
-	if f.Standby {
-		return false, shield.Errorf(shield.Invalid, "", "the server is a replica: a restore has to go to its primary")
-	}
-	if !slices.ContainsFunc(s.RestoreOptions, func(o string) bool { return o == "-O" || o == "--no-owner" }) {
-		if err := s.checkOwners(ctx, at, toc); err != nil {
-			return false, err
+// presentSQL asks whether a database is there, and which roles are.
+func presentSQL(database string) string {
+	return "SELECT 'database', datname FROM pg_database WHERE datname = " + Literal(database) + ";\n" +
+		"SELECT 'role', rolname FROM pg_roles;\n"
+}
+
+// presentOf returns what the rows of presentSQL say.
+func presentOf(rows [][]string) (exists bool, roles []string) {
+	for _, row := range rows {
+		if row[0] == "role" {
+			roles = append(roles, row[1])
+		} else {
+			exists = true
 		}
 	}
-	names, err := s.column(ctx, at, "SELECT datname FROM pg_database WHERE datname = "+Literal(database))
-	if err != nil || len(names) == 0 {
-		return false, err
+	return exists, roles
+}
+
+// beforeLoad says what stands against loading, before anything is changed.
+func (s *Server) beforeLoad(ctx context.Context, toc *TOC, f *Facts, database string, exists bool, roles []string) error {
+	if err := s.checkVersions(ctx, "pg_restore", f, toc.ServerText, toc.ToolText); err != nil {
+		return err
 	}
-	if !s.Keep {
-		return true, nil
+	if f.Standby {
+		return shield.Errorf(shield.Invalid, "", "the server is a replica: a restore has to go to its primary")
+	}
+	if !slices.ContainsFunc(s.RestoreOptions, func(o string) bool { return o == "-O" || o == "--no-owner" }) {
+		if err := checkOwners(toc, roles); err != nil {
+			return err
+		}
+	}
+	if !exists || !s.Keep {
+		return nil
 	}
 	n, err := s.objects(ctx, database)
 	if err == nil && n > 0 {
 		err = shield.Errorf(shield.Conflict, "", "the database %s exists and has %d objects: remove it, or let pg_existing be replace", database, n)
 	}
-	return true, err
+	return err
 }
 
 // checkVersions refuses to load into an older server, or with an older program.
@@ -116,15 +126,12 @@ func (s *Server) checkVersions(ctx context.Context, name string, f *Facts, from,
 	return nil
 }
 
-// checkOwners refuses an archive whose owners the server does not know.
-func (s *Server) checkOwners(ctx context.Context, at string, toc *TOC) error {
-	known, err := s.column(ctx, at, "SELECT rolname FROM pg_roles")
-	if err != nil {
-		return err
-	}
+// checkOwners refuses an archive whose owners are not among the roles of the
+// server.
+func checkOwners(toc *TOC, roles []string) error {
 	var missing []string
 	for _, owner := range slices.Sorted(maps.Keys(toc.Owners)) {
-		if !slices.Contains(known, owner) {
+		if !slices.Contains(roles, owner) {
 			missing = append(missing, owner)
 		}
 	}
@@ -188,13 +195,14 @@ func (l *loading) load(ctx context.Context, toc *TOC, r io.Reader) error {
 	return err
 }
 
-// swap puts the new database in the place of the old one, in one transaction.
+// swap gives the new database its properties and puts it in the place of the
+// old one, in one transaction.
 func (l *loading) swap(ctx context.Context) error {
 	if !l.exists {
-		return l.s.Exec(ctx, l.at, "ALTER DATABASE "+Ident(l.temp)+" RENAME TO "+Ident(l.name)+";")
+		return l.s.Exec(ctx, l.at, l.properties+"ALTER DATABASE "+Ident(l.temp)+" RENAME TO "+Ident(l.name)+";")
 	}
 	old := asideName(l.name)
-	err := l.s.Exec(ctx, l.at, dropSQL(old)+closeSQL(l.name)+fmt.Sprintf(`BEGIN;
+	err := l.s.Exec(ctx, l.at, l.properties+dropSQL(old)+closeSQL(l.name)+fmt.Sprintf(`BEGIN;
 ALTER DATABASE %s RENAME TO %s;
 ALTER DATABASE %s RENAME TO %s;
 COMMIT;

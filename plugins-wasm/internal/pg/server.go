@@ -119,21 +119,22 @@ func psql(database string, more ...string) []string {
 	return append([]string{"-X", "-q", "-w", "-v", "ON_ERROR_STOP=1", "-d", ConnectTo(database)}, more...)
 }
 
-// Query runs SQL in a database and returns the rows of all its results.
+// Query runs SQL in a database and returns the rows of all its results, those
+// before an error, too.
 func (s *Server) Query(ctx context.Context, database, sql string) ([][]string, error) {
 	var out bytes.Buffer
 	_, err := s.run(ctx, tool.Job{
 		Name: "psql", Args: psql(database, "-t", "--csv"), Env: []string{"PGCLIENTENCODING=UTF8"},
 		Stdin: strings.NewReader(sql + "\n"), Stdout: &out,
 	})
-	if err != nil {
-		return nil, err
-	}
 	r := csv.NewReader(&out)
 	r.FieldsPerRecord = -1
-	rows, err := r.ReadAll()
-	if err != nil {
-		return nil, shield.Errorf(shield.TargetFailed, "", "psql printed something that is no CSV: %w", err)
+	rows, bad := r.ReadAll()
+	switch {
+	case err != nil:
+		return rows, err
+	case bad != nil:
+		return nil, shield.Errorf(shield.TargetFailed, "", "psql printed something that is no CSV: %w", bad)
 	}
 	return rows, nil
 }
@@ -146,17 +147,36 @@ func (s *Server) Exec(ctx context.Context, database, sql string) error {
 
 // Facts asks the server what it is, through a database.
 func (s *Server) Facts(ctx context.Context, database string) (*Facts, error) {
-	rows, err := s.Query(ctx, database, `SELECT current_setting('server_version'), current_user,
+	f, _, err := s.factsAnd(ctx, database, "")
+	return f, err
+}
+
+// factsAnd asks the server what it is and then runs SQL, both in one session:
+// a client for each would take longer than what they ask. The rows are those
+// of sql; if only that has failed, there are facts beside the error.
+func (s *Server) factsAnd(ctx context.Context, database, sql string) (*Facts, [][]string, error) {
+	rows, err := s.Query(ctx, database, factsSQL+sql)
+	if err != nil && len(rows) == 0 {
+		return nil, nil, err
+	}
+	if len(rows) == 0 || len(rows[0]) != 7 || sql == "" && len(rows) > 1 {
+		return nil, nil, shield.Errorf(shield.TargetFailed, "", "the server says of itself %q: one row was wanted", rows)
+	}
+	f, bad := factsOf(rows[0])
+	if bad != nil {
+		return nil, nil, bad
+	}
+	return f, rows[1:], err
+}
+
+const factsSQL = `SELECT current_setting('server_version'), current_user,
   (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),
   has_table_privilege('pg_catalog.pg_authid', 'SELECT'), pg_is_in_recovery(),
-  (SELECT rolsuper OR rolreplication FROM pg_roles WHERE rolname = current_user), current_setting('max_wal_senders')`)
-	if err != nil {
-		return nil, err
-	}
-	if len(rows) != 1 || len(rows[0]) != 7 {
-		return nil, shield.Errorf(shield.TargetFailed, "", "the server says of itself %q: one row was wanted", rows)
-	}
-	row := rows[0]
+  (SELECT rolsuper OR rolreplication FROM pg_roles WHERE rolname = current_user), current_setting('max_wal_senders');
+`
+
+// factsOf returns what the row of factsSQL says.
+func factsOf(row []string) (*Facts, error) {
 	f := &Facts{User: row[1], Superuser: row[2] == "t", Passwords: row[3] == "t", Standby: row[4] == "t", Replicate: row[5] == "t"}
 	_, _ = fmt.Sscan(row[6], &f.Senders)
 	v, ok := tool.ParseVersion(row[0])
@@ -179,9 +199,12 @@ func Maintenance(other string) string {
 // Databases returns the databases that can be connected to, the first of them
 // template1, as pg_dumpall has them.
 func (s *Server) Databases(ctx context.Context) ([]string, error) {
-	return s.column(ctx, Maintenance(""), `SELECT datname FROM pg_database
-  WHERE datallowconn AND datname <> 'template0' ORDER BY datname <> 'template1', datname`)
+	return s.column(ctx, Maintenance(""), databasesSQL)
 }
+
+const databasesSQL = `SELECT datname FROM pg_database
+  WHERE datallowconn AND datname <> 'template0' ORDER BY datname <> 'template1', datname;
+`
 
 // column returns the only column of a result.
 func (s *Server) column(ctx context.Context, database, sql string) ([]string, error) {
@@ -189,11 +212,16 @@ func (s *Server) column(ctx context.Context, database, sql string) ([]string, er
 	if err != nil {
 		return nil, err
 	}
+	return firstOf(rows), nil
+}
+
+// firstOf returns the first column of rows.
+func firstOf(rows [][]string) []string {
 	all := make([]string, len(rows))
 	for n, row := range rows {
 		all[n] = row[0]
 	}
-	return all, nil
+	return all
 }
 
 // CheckClient refuses a program that is older than the server: it would not
