@@ -106,8 +106,8 @@ func firstWord(s string) string {
 	return strings.Trim(s, ",")
 }
 
-// Query runs statements and returns the rows of all results. SQL comes by
-// standard input, so it may hold anything.
+// Query runs statements and returns the rows of all results, those before an
+// error, too. SQL comes by standard input, so it may hold anything.
 func (c *Client) Query(ctx context.Context, sql string) ([][]string, error) {
 	return c.query(ctx, sql, "--skip-column-names")
 }
@@ -132,10 +132,11 @@ func (c *Client) query(ctx context.Context, sql string, flags ...string) ([][]st
 		Name: p.Name, Files: files, Stdin: strings.NewReader(sql), Stdout: &out,
 		Args: append([]string{OptionsFlag, "--batch", "--default-character-set=utf8mb4", "--connect-timeout=10"}, flags...),
 	})
+	rows := ParseRows(out.String())
 	if err != nil {
-		return nil, c.Explain(err)
+		return rows, c.Explain(err)
 	}
-	return ParseRows(out.String()), nil
+	return rows, nil
 }
 
 // Explain adds to an error which server it is about.
@@ -173,12 +174,44 @@ type Server struct {
 // String is for people: "MariaDB 10.11.19".
 func (s *Server) String() string { return string(s.Vendor) + " " + s.Version.Text }
 
+// helloSQL asks a server who it is, in two rows.
+const helloSQL = "SELECT VERSION(), CURRENT_USER(); SHOW SESSION STATUS LIKE 'Ssl_cipher';\n"
+
 // Hello connects and asks the server who it is.
 func (c *Client) Hello(ctx context.Context) (*Server, error) {
-	rows, err := c.Query(ctx, "SELECT VERSION(), CURRENT_USER(); SHOW SESSION STATUS LIKE 'Ssl_cipher';")
+	rows, err := c.Query(ctx, helloSQL)
 	if err != nil {
 		return nil, err
 	}
+	return c.greeted(rows)
+}
+
+// HelloAnd asks the server who it is and runs statements in the same session:
+// a client for each would take longer than what they ask. The rows are those
+// of the statements; if only they have failed, there is a server beside the
+// error. Where TLS is required nothing is asked before it is known to be there.
+func (c *Client) HelloAnd(ctx context.Context, sql string) (*Server, [][]string, error) {
+	if c.TLS == TLSRequire {
+		s, err := c.Hello(ctx)
+		if err != nil {
+			return nil, nil, err
+		}
+		rows, err := c.Query(ctx, sql)
+		return s, rows, err
+	}
+	rows, err := c.Query(ctx, helloSQL+sql)
+	if err != nil && len(rows) < 2 {
+		return nil, nil, err
+	}
+	s, bad := c.greeted(rows[:min(2, len(rows))])
+	if bad != nil {
+		return nil, nil, bad
+	}
+	return s, rows[2:], err
+}
+
+// greeted returns what the rows of helloSQL say.
+func (c *Client) greeted(rows [][]string) (*Server, error) {
 	if len(rows) != 2 || len(rows[0]) != 2 || len(rows[1]) != 2 {
 		return nil, shield.Errorf(shield.TargetFailed, "", "%s answers something else than its version", c.Where())
 	}

@@ -32,7 +32,12 @@ func (t *target) source(ctx context.Context) (*source, error) {
 		return nil, err
 	}
 	s := &source{Client: mysqlcli.NewClient(c, t.log)}
-	if s.server, err = s.Hello(ctx); err != nil {
+	of := "CAST(t.TABLE_SCHEMA AS BINARY) NOT IN (" + nameList(ofServer) + ")"
+	if len(t.databases) > 0 {
+		of = "t.TABLE_SCHEMA IN (" + nameList(t.databases) + ")"
+	}
+	var rows [][]string
+	if s.server, rows, err = s.HelloAnd(ctx, collationsSQL+tablesSQL(of)+"SHOW GRANTS;"); err != nil {
 		return nil, err
 	}
 	if t.Replica != "" {
@@ -46,18 +51,13 @@ func (t *target) source(ctx context.Context) (*source, error) {
 	if err := t.checkTool(s.program, s.server); err != nil {
 		return nil, err
 	}
-	if s.collations, err = collations(ctx, s.Client); err != nil {
-		return nil, err
-	}
+	s.collations = collationsOf(rows)
 	if s.databases, err = t.scope(s.Client, s.collations); err != nil {
 		return nil, err
 	}
 	maps.DeleteFunc(s.collations, func(name, _ string) bool { return !slices.Contains(s.databases, name) })
-	if err := t.checkGrants(ctx, s.Client, s.server, s.databases); err != nil {
-		return nil, err
-	}
-	s.tables, err = tables(ctx, s.Client, s.databases)
-	return s, err
+	s.tables = slices.DeleteFunc(tablesOf(rows), func(x table) bool { return !slices.Contains(s.databases, x.database) })
+	return s, t.lacking(grantsOf(rows), s.server, s.databases)
 }
 
 // Backup implements plugin.Target.

@@ -1,7 +1,6 @@
 package mysql
 
 import (
-	"context"
 	"path"
 	"regexp"
 	"slices"
@@ -22,7 +21,7 @@ type grant struct {
 var grantLine = regexp.MustCompile("^(GRANT|REVOKE) (.+?) ON (?:TABLE )?(\\*|`(?:[^`]|``)*`)\\.(\\*|`(?:[^`]|``)*`) (?:TO|FROM) ")
 
 // parseGrants reads the lines of SHOW GRANTS. Those of routines and roles are
-// left out.
+// left out, and lines of anything else.
 func parseGrants(lines []string) []grant {
 	var all []grant
 	for _, line := range lines {
@@ -37,6 +36,15 @@ func parseGrants(lines []string) []grant {
 		all = append(all, g)
 	}
 	return all
+}
+
+// grantsOf returns what those of the rows say that are of SHOW GRANTS.
+func grantsOf(rows [][]string) []grant {
+	var lines []string
+	for _, row := range rows {
+		lines = append(lines, strings.Join(row, "\t"))
+	}
+	return parseGrants(lines)
 }
 
 var columnLists = regexp.MustCompile(`\([^)]*\)`)
@@ -102,19 +110,7 @@ func matches(pattern, name string) bool {
 // all, nor are triggers and events.
 var neededPrivileges = []string{"SELECT", "SHOW VIEW", "TRIGGER", "EVENT"}
 
-// checkGrants reports what the account lacks to see everything in databases.
-func (t *target) checkGrants(ctx context.Context, c *mysqlcli.Client, server *mysqlcli.Server, databases []string) error {
-	rows, err := c.Query(ctx, "SHOW GRANTS;")
-	if err != nil {
-		return err
-	}
-	var lines []string
-	for _, row := range rows {
-		lines = append(lines, strings.Join(row, "\t"))
-	}
-	return t.lacking(parseGrants(lines), server, databases)
-}
-
+// lacking reports what the account lacks to see everything in databases.
 func (t *target) lacking(grants []grant, server *mysqlcli.Server, databases []string) error {
 	wanted, names := neededPrivileges, databases
 	if len(t.databases) == 0 {

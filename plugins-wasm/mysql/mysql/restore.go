@@ -22,7 +22,7 @@ func (t *target) Restore(ctx context.Context, r io.Reader) error {
 	if err != nil {
 		return err
 	}
-	server, err := t.client.Hello(ctx)
+	server, there, session, err := t.begin(ctx)
 	if err != nil {
 		return err
 	}
@@ -33,8 +33,10 @@ func (t *target) Restore(ctx context.Context, r io.Reader) error {
 	if err != nil {
 		return err
 	}
-	session := t.session(ctx)
-	if err := t.clear(ctx, n, session); err != nil {
+	if !t.Binlog && session == checks {
+		t.log("the restore is written to the binary log, if there is one: the account must not switch that off (BINLOG ADMIN, or SUPER)")
+	}
+	if err := t.clear(ctx, n, there, session); err != nil {
 		return err
 	}
 	files, err := t.client.Files(program.Vendor, [2]string{"init-command", session})
@@ -51,25 +53,31 @@ func (t *target) Restore(ctx context.Context, r io.Reader) error {
 	return t.checkRestored(ctx, n)
 }
 
-// session returns what is set for the session of a restore. A dump sets the
-// same and its time zone itself, but not one that another tool has cut.
-func (t *target) session(ctx context.Context) string {
-	const checks = "SET SESSION foreign_key_checks=0, unique_checks=0"
-	const binlog = ", sql_log_bin=0"
-	if t.Binlog {
-		return checks
+// checks is what is set for the session of a restore. A dump sets the same and
+// its time zone itself, but not one that another tool has cut.
+const checks = "SET SESSION foreign_key_checks=0, unique_checks=0"
+
+// begin asks the server who it is and which databases it has, with the
+// collation of each, and what can be set for the session of a restore.
+func (t *target) begin(ctx context.Context) (server *mysqlcli.Server, there map[string]string, session string, err error) {
+	session = checks
+	sql := collationsSQL
+	if !t.Binlog {
+		session += ", sql_log_bin=0"
+		sql += session + ";"
 	}
-	if _, err := t.client.Query(ctx, checks+binlog+";"); err != nil {
-		t.log("the restore is written to the binary log, if there is one: the account must not switch that off (BINLOG ADMIN, or SUPER)")
-		return checks
+	server, rows, err := t.client.HelloAnd(ctx, sql)
+	there = collationsOf(rows)
+	if err != nil && len(there) > 0 && !t.Binlog {
+		return server, there, checks, nil // all was answered but what was to be set
 	}
-	return checks + binlog
+	return server, there, session, err
 }
 
 // clear does with databases that exist what the endpoint says.
-func (t *target) clear(ctx context.Context, n *note, session string) error {
+func (t *target) clear(ctx context.Context, n *note, there map[string]string, session string) error {
 	if t.Existing == existingReplace {
-		return t.alter(ctx, n, session)
+		return t.alter(ctx, n, there, session)
 	}
 	names := n.Databases
 	if len(names) == 0 {
@@ -91,11 +99,7 @@ func (t *target) clear(ctx context.Context, n *note, session string) error {
 }
 
 // alter gives databases that exist the defaults that they had.
-func (t *target) alter(ctx context.Context, n *note, session string) error {
-	there, err := collations(ctx, t.client)
-	if err != nil {
-		return err
-	}
+func (t *target) alter(ctx context.Context, n *note, there map[string]string, session string) error {
 	var sql strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(n.Collations)) {
 		if now, ok := there[name]; ok && now != n.Collations[name] {
@@ -105,7 +109,7 @@ func (t *target) alter(ctx context.Context, n *note, session string) error {
 	if sql.Len() == 0 {
 		return nil
 	}
-	_, err = t.client.Query(ctx, session+";\n"+sql.String())
+	_, err := t.client.Query(ctx, session+";\n"+sql.String())
 	return err
 }
 

@@ -15,18 +15,19 @@ import (
 // is part of a dump of everything.
 var ofServer = []string{"information_schema", "performance_schema", "sys", "mysql"}
 
-// collations returns the databases that the account may see, with the
+// collationsSQL asks for the databases that the account may see, with the
 // collation that is the default of each.
-func collations(ctx context.Context, c *mysqlcli.Client) (map[string]string, error) {
-	rows, err := c.Query(ctx, "SELECT SCHEMA_NAME, DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA;")
-	if err != nil {
-		return nil, err
-	}
+const collationsSQL = "SELECT 'collation', SCHEMA_NAME, DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA;\n"
+
+// collationsOf returns what the rows of collationsSQL say.
+func collationsOf(rows [][]string) map[string]string {
 	all := map[string]string{}
 	for _, row := range rows {
-		all[row[0]] = row[1]
+		if len(row) == 3 && row[0] == "collation" {
+			all[row[1]] = row[2]
+		}
 	}
-	return all, nil
+	return all
 }
 
 // scope returns the databases of users that a backup takes.
@@ -61,17 +62,29 @@ type table struct {
 
 // tables returns the tables of databases, sequences among them.
 func tables(ctx context.Context, c *mysqlcli.Client, databases []string) ([]table, error) {
-	rows, err := c.Query(ctx, "SELECT t.TABLE_SCHEMA, t.TABLE_NAME, COALESCE(t.ENGINE, ''), COALESCE(e.TRANSACTIONS, 'NO'), t.TABLE_TYPE"+
-		" FROM information_schema.TABLES t LEFT JOIN information_schema.ENGINES e ON e.ENGINE = t.ENGINE"+
-		" WHERE t.TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED', 'SEQUENCE') AND t.TABLE_SCHEMA IN ("+nameList(databases)+") ORDER BY 1, 2;")
+	rows, err := c.Query(ctx, tablesSQL("t.TABLE_SCHEMA IN ("+nameList(databases)+")"))
 	if err != nil {
 		return nil, err
 	}
+	return tablesOf(rows), nil
+}
+
+// tablesSQL asks for the tables of which a condition is true.
+func tablesSQL(condition string) string {
+	return "SELECT 'table', t.TABLE_SCHEMA, t.TABLE_NAME, COALESCE(t.ENGINE, ''), COALESCE(e.TRANSACTIONS, 'NO'), t.TABLE_TYPE" +
+		" FROM information_schema.TABLES t LEFT JOIN information_schema.ENGINES e ON e.ENGINE = t.ENGINE" +
+		" WHERE t.TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED', 'SEQUENCE') AND " + condition + " ORDER BY 2, 3;\n"
+}
+
+// tablesOf returns what the rows of tablesSQL say.
+func tablesOf(rows [][]string) []table {
 	var all []table
 	for _, row := range rows {
-		all = append(all, table{row[0], row[1], row[2], row[4], row[3] == "YES"})
+		if len(row) == 6 && row[0] == "table" {
+			all = append(all, table{row[1], row[2], row[3], row[5], row[4] == "YES"})
+		}
 	}
-	return all, nil
+	return all
 }
 
 // warnEngines says which tables a transaction does not cover.
