@@ -90,3 +90,20 @@ func TestProbe(t *testing.T) {
 		t.Errorf("restored %v, want %v", got, want)
 	}
 }
+
+// TestProbeEstimates checks that the rows of large tables are not counted, nor
+// left out.
+func TestProbeEstimates(t *testing.T) {
+	m := testserver.StartMariaDB(t)
+	m.SQL(`CREATE DATABASE shop; USE shop;
+CREATE TABLE small (id INT PRIMARY KEY); INSERT INTO small SELECT seq FROM seq_1_to_10;
+CREATE TABLE large (id INT PRIMARY KEY, note VARCHAR(4000)) CHARSET latin1; INSERT INTO large SELECT seq, REPEAT('x', 3900) FROM seq_1_to_40000;
+ANALYZE TABLE large`)
+	p, err := target(t, endpoint(t, m, nil)).(plugin.Prober).Probe(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := p.Counts["estimated_rows"]; p.Counts["rows"] != 10 || n < 20_000 || n > 80_000 || p.Counts["tables"] != 2 {
+		t.Errorf("2 tables with 10 and 40000 rows: %v", p.Counts)
+	}
+}

@@ -58,6 +58,7 @@ func nameList(names []string) string {
 type table struct {
 	database, name, engine, kind string
 	transactional                bool
+	rows, size                   int64 // bytes; as the server's statistics have them
 }
 
 // tables returns the tables of databases, sequences among them.
@@ -71,7 +72,7 @@ func tables(ctx context.Context, c *mysqlcli.Client, databases []string) ([]tabl
 
 // tablesSQL asks for the tables of which a condition is true.
 func tablesSQL(condition string) string {
-	return "SELECT 'table', t.TABLE_SCHEMA, t.TABLE_NAME, COALESCE(t.ENGINE, ''), COALESCE(e.TRANSACTIONS, 'NO'), t.TABLE_TYPE" +
+	return "SELECT 'table', t.TABLE_SCHEMA, t.TABLE_NAME, COALESCE(t.ENGINE, ''), COALESCE(e.TRANSACTIONS, 'NO'), t.TABLE_TYPE, COALESCE(t.TABLE_ROWS, 0), COALESCE(t.DATA_LENGTH, 0)" +
 		" FROM information_schema.TABLES t LEFT JOIN information_schema.ENGINES e ON e.ENGINE = t.ENGINE" +
 		" WHERE t.TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED', 'SEQUENCE') AND " + condition + " ORDER BY 2, 3;\n"
 }
@@ -80,8 +81,11 @@ func tablesSQL(condition string) string {
 func tablesOf(rows [][]string) []table {
 	var all []table
 	for _, row := range rows {
-		if len(row) == 6 && row[0] == "table" {
-			all = append(all, table{row[1], row[2], row[3], row[5], row[4] == "YES"})
+		if len(row) == 8 && row[0] == "table" {
+			x := table{database: row[1], name: row[2], engine: row[3], kind: row[5], transactional: row[4] == "YES"}
+			x.rows, _ = strconv.ParseInt(row[6], 10, 64) // 0: they are counted
+			x.size, _ = strconv.ParseInt(row[7], 10, 64)
+			all = append(all, x)
 		}
 	}
 	return all

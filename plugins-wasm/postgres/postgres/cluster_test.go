@@ -12,6 +12,7 @@ import (
 	"github.com/shieldhq/shield/internal/shieldtest"
 	"github.com/shieldhq/shield/internal/testserver"
 	"github.com/shieldhq/shield/plugin"
+	"github.com/shieldhq/shield/plugins-wasm/postgres/postgres"
 )
 
 // ownPassword is the line of a dump about the role that tests run as: a
@@ -160,4 +161,28 @@ func TestClusterFails(t *testing.T) {
 			t.Error("after a stream that ends early:", difference(got, want))
 		}
 	})
+}
+
+// TestProbeEstimates checks that the rows of large tables are not counted, nor
+// left out, once the server has looked at them.
+func TestProbeEstimates(t *testing.T) {
+	p := testserver.StartPostgres(t, "autovacuum=off")
+	p.SQL("postgres", `CREATE DATABASE shop`)
+	p.SQL("shop", `CREATE TABLE small AS SELECT n FROM generate_series(1, 10) n;
+CREATE UNLOGGED TABLE large (n int, note text); ALTER TABLE large ALTER note SET STORAGE PLAIN`)
+	p.SQL("shop", `INSERT INTO large SELECT n, repeat('x', 3900) FROM generate_series(1, 40000) n`)
+	target, _ := open(t, postgres.Plugin(), endpoint(t, p, fields{"pg_database": "shop"}))
+	for _, analyzed := range []bool{false, true} {
+		if analyzed {
+			p.SQL("shop", "ANALYZE; INSERT INTO large SELECT n, repeat('x', 3900) FROM generate_series(1, 10000) n")
+		}
+		have, err := target.(plugin.Prober).Probe(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows, estimated := have.Counts["rows"], have.Counts["estimated_rows"]
+		if !analyzed && (rows != 40_010 || estimated != 0) || analyzed && (rows != 10 || estimated < 49_000 || estimated > 51_000) {
+			t.Errorf("analyzed %v: %v", analyzed, have.Counts)
+		}
+	}
 }
