@@ -139,13 +139,12 @@ func startd(ts *testscript.TestScript, neg bool, args []string) {
 	d.cmd = cmd
 	d.mu.Unlock()
 	listening := regexp.MustCompile(`(?m)^listening on (http://\S+)$`)
-	for range 1000 {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		if m := listening.FindStringSubmatch(ts.ReadFile(args[0] + ".out")); m != nil {
 			ts.Setenv("SHIELD_API", m[1])
 			ts.Setenv("SHIELD_TOKEN_FILE", filepath.Join(data, "admin-token"))
 			return
 		}
-		time.Sleep(10 * time.Millisecond)
 	}
 	ts.Fatalf("shieldd does not listen: %s", ts.ReadFile(args[0]+".err"))
 }
@@ -223,11 +222,12 @@ func interrupt(ts *testscript.TestScript, neg bool, args []string) {
 	cmd := exec.Command(path, args[1:]...)
 	cmd.Env, cmd.Stdout, cmd.Stderr = environ(ts), &out, &out
 	ts.Check(cmd.Start())
-	for range 1000 {
-		if strings.Contains(out.String(), args[0]) {
-			break
+	for deadline := time.Now().Add(time.Minute); !strings.Contains(out.String(), args[0]); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			_ = cmd.Process.Kill()
+			_ = cmd.Wait()
+			ts.Fatalf("shield does not say %q within a minute: %s", args[0], out.String())
 		}
-		time.Sleep(10 * time.Millisecond)
 	}
 	ts.Check(cmd.Process.Signal(os.Interrupt))
 	status := statusOfExit(ts, cmd.Wait())
@@ -241,11 +241,10 @@ func until(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: until TEXT ARG...")
 	}
-	for range 300 {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		if err := ts.Exec("shield", args[1:]...); err == nil && strings.Contains(ts.ReadFile("stdout"), args[0]) {
 			return
 		}
-		time.Sleep(50 * time.Millisecond)
 	}
 	ts.Fatalf("there is no %q: %s%s", args[0], ts.ReadFile("stdout"), ts.ReadFile("stderr"))
 }
