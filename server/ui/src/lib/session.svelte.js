@@ -55,13 +55,20 @@ export async function enter() {
   await begin()
 }
 
+let latest = 0 // of the readings begun: what an earlier one saw may be over
+
 // refresh reads the state of the daemon. One that was started anew may be
 // another release, which can do other things.
 export async function refresh() {
-  if (!session.user) return // logged out meanwhile
+  const { user } = session
+  if (!user) return // logged out meanwhile
+  const mine = ++latest
+  const stale = () => mine !== latest || session.user !== user
   try {
     const status = await get('status')
+    if (stale()) return
     if (session.status && session.status.started_at !== status.started_at) session.ops = await operations()
+    if (stale()) return
     session.status = status
     const { release, mode, started_at } = status
     sessionStorage.setItem(kept, JSON.stringify({ ops: session.ops, status: { release, mode, started_at } }))
@@ -71,10 +78,12 @@ export async function refresh() {
 }
 
 export async function leave() {
+  session.known = false // so that nothing is read any more that would be refused
   try {
     if (!session.user?.token) await logout() // which would revoke a token
   } finally {
     forget()
+    session.known = true
   }
 }
 
