@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -12,6 +13,7 @@ import (
 	"github.com/shieldhq/shield"
 	"github.com/shieldhq/shield/daemon"
 	"github.com/shieldhq/shield/internal/bundled"
+	"github.com/shieldhq/shield/internal/shieldtest"
 	"github.com/shieldhq/shield/internal/treecmp"
 	"github.com/shieldhq/shield/server"
 )
@@ -335,7 +337,7 @@ func TestSandbox(t *testing.T) {
 	}
 	fs := modules[slices.IndexFunc(modules, func(m bundled.Module) bool { return m.Name == "fs" })]
 	s := newSystem(t)
-	s.sandbox = true
+	s.program, s.sandbox = filepath.Join(shieldtest.Programs(t), "shieldd"), true
 	s.check(os.MkdirAll(s.path("source", "a", "b"), 0o755))
 	s.write(0o644, strings.Repeat("some text\n", 300_000), "source", "a", "b", "c")
 	s.start()

@@ -46,7 +46,7 @@ func beDaemon(data string) int {
 	}
 	d, err := daemon.Open(ctx, daemon.Config{
 		Data: data, Listen: "127.0.0.1:0", PluginDirs: strings.Fields(os.Getenv("SHIELD_TEST_PLUGINS")),
-		Sandbox: map[string]daemon.Sandboxing{"": daemon.SandboxNever, "1": daemon.SandboxAlways}[os.Getenv("SHIELD_TEST_SANDBOX")],
+		Sandbox: daemon.SandboxNever,
 		Grace:   5 * time.Second, Log: slog.New(mortalLog{slog.NewTextHandler(os.Stderr, nil), here}),
 		Plugins: plugins,
 	})
@@ -116,11 +116,9 @@ func (s *system) start() {
 	s.t.Helper()
 	s.process = exec.Command(os.Args[0])
 	s.process.Env = append(os.Environ(), "SHIELD_TEST_DAEMON="+s.path("data"), "SHIELD_TEST_PLUGINS="+s.path("plugins"), "SHIELD_TEST_KILL="+s.point)
-	if s.sandbox {
-		s.process.Env = append(s.process.Env, "SHIELD_TEST_SANDBOX=1")
-	}
 	if s.program != "" {
-		s.process = exec.Command(s.program, "--data", s.path("data"), "--listen", "127.0.0.1:0", "--no-sandbox")
+		sandbox := map[bool]string{false: "--no-sandbox", true: "--sandbox"}[s.sandbox]
+		s.process = exec.Command(s.program, "--data", s.path("data"), "--listen", "127.0.0.1:0", sandbox)
 	}
 	s.process.Stderr = s.t.Output()
 	out, err := s.process.StdoutPipe()
