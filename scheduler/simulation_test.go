@@ -174,6 +174,8 @@ func (w *simulation) end() {
 	if err := w.db.Close(); err != nil {
 		w.t.Error(err)
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if w.t.Failed() {
 		w.t.Logf("seed %d; the last steps:\n%s", w.seed, strings.Join(w.lines[max(0, len(w.lines)-500):], "\n"))
 	}

@@ -18,13 +18,12 @@ func hang(f *fixture, job string) *shield.Task {
 	f.faulty.Set(plugintest.TargetHangsAfter, 5)
 	t, err := f.client.RunJob(f.t.Context(), job)
 	f.must(err)
-	for range 600 {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		a, err := f.client.Follow(f.t.Context(), t.UUID, 0, 0)
 		f.must(err)
 		if a.Task.Status == shield.TaskRunning && len(a.Lines) > 0 {
 			return a.Task
 		}
-		time.Sleep(10 * time.Millisecond)
 	}
 	f.t.Fatal("the task does not start")
 	return nil

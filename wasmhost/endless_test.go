@@ -91,7 +91,7 @@ func TestHostileSpinners(t *testing.T) {
 			time.AfterFunc(100*time.Millisecond, cancel)
 			_, err = o.Info(ctx)
 			wantError(t, err, shield.Canceled, "")
-			if took := time.Since(from); took > 5*time.Second {
+			if took := time.Since(from); took > 30*time.Second {
 				t.Errorf("it took %s", took)
 			}
 		})

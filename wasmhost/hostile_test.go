@@ -21,14 +21,14 @@ import (
 var languages = []string{"hostile", "hostile.c"}
 
 // endsSoon runs f, which a context ends after half a second, and fails if it
-// takes much longer than that.
+// goes on. What a guest does ends by itself after a minute or never.
 func endsSoon(t *testing.T, f func(ctx context.Context) error) error {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 	defer cancel()
 	from := time.Now()
 	err := f(ctx)
-	if took := time.Since(from); took > 5*time.Second {
+	if took := time.Since(from); took > 30*time.Second {
 		t.Errorf("it took %s", took)
 	}
 	runtime.GC() // a guest that goes on would freeze it

@@ -44,7 +44,7 @@ func TestProgramIsFreed(t *testing.T) {
 	runtime.KeepAlive(b)
 	a, b = nil, nil
 	for from := time.Now(); kept(); runtime.GC() {
-		if time.Since(from) > 10*time.Second {
+		if time.Since(from) > time.Minute {
 			t.Fatal("a module that nobody holds is kept")
 		}
 	}

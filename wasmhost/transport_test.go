@@ -204,11 +204,10 @@ func TestNothingIsLeft(t *testing.T) {
 		round()
 	}
 	var g, f int
-	for range 50 {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
 		if g, f = count(t); g <= goroutines+2 && f <= files+2 {
 			return
 		}
-		time.Sleep(100 * time.Millisecond)
 	}
 	t.Errorf("goroutines: %d, then %d; descriptors: %d, then %d", goroutines, g, files, f)
 }
