@@ -67,11 +67,11 @@ type system struct {
 	t       testing.TB
 	dir     string
 	process *exec.Cmd
-	sandbox bool
 	point   string // at which the daemon dies
 	// program is a shieldd to start instead of this binary, in which the race
 	// detector makes compiling a module very slow.
 	program string
+	sandbox bool // of program
 	api     *server.Client
 }
 
