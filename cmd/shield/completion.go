@@ -123,7 +123,7 @@ func (e *env) complete(node *kong.Node, words []string) []candidate {
 		if f := flagOf(node, word); f != nil {
 			if !f.IsBool() && !strings.Contains(word, "=") {
 				if n++; n == len(words)-1 {
-					return matching(e.values(f.Name, f.Value), last)
+					return matching(e.offered(f.Name, f.Value), last)
 				}
 			}
 			continue
@@ -139,7 +139,7 @@ func (e *env) complete(node *kong.Node, words []string) []candidate {
 	}
 	if name, value, ok := strings.Cut(last, "="); ok {
 		if f := flagOf(node, name); f != nil {
-			all := matching(e.values(f.Name, f.Value), value)
+			all := matching(e.offered(f.Name, f.Value), value)
 			for n := range all {
 				all[n].word = name + "=" + all[n].word
 			}
@@ -156,7 +156,7 @@ func (e *env) complete(node *kong.Node, words []string) []candidate {
 		}
 	}
 	if given < len(node.Positional) {
-		all = append(all, e.values(node.Name, node.Positional[given])...)
+		all = append(all, e.offered(node.Name, node.Positional[given])...)
 	}
 	return matching(all, last)
 }
@@ -207,29 +207,36 @@ var paths = map[string]string{
 	"archive": "/v1/archives", "task": "/v1/tasks", "user": "/v1/users", "who": "/v1/users", "token": "/v1/tokens",
 }
 
-// values returns what a flag, or an argument of the command called name, can
-// be, as far as that is known.
-func (e *env) values(name string, v *kong.Value) []candidate {
-	if v.Enum != "" {
-		return plainly(v.EnumSlice())
-	}
-	if v.Flag != nil && strings.Contains(v.Flag.PlaceHolder, "|") && strings.ToLower(v.Flag.PlaceHolder) == v.Flag.PlaceHolder {
-		return plainly(strings.Split(v.Flag.PlaceHolder, "|"))
-	}
-	if name == "core" && e.cores != nil {
-		return plainly(slices.Sorted(maps.Keys(e.cores.Cores)))
-	}
-	if e.client == nil {
-		return nil
-	}
+// offered returns the values that are known soon: whoever completes a word
+// does not want to wait for a daemon, nor to be told what is wrong with it.
+func (e *env) offered(name string, v *kong.Value) []candidate {
 	ctx, stop := context.WithTimeout(e.ctx, patience)
 	defer stop()
+	all, _ := e.values(ctx, name, v)
+	return all
+}
+
+// values returns what a flag, or an argument of the command called name, can
+// be; nothing if that is not known.
+func (e *env) values(ctx context.Context, name string, v *kong.Value) ([]candidate, error) {
+	if v.Enum != "" {
+		return plainly(v.EnumSlice()), nil
+	}
+	if v.Flag != nil && strings.Contains(v.Flag.PlaceHolder, "|") && strings.ToLower(v.Flag.PlaceHolder) == v.Flag.PlaceHolder {
+		return plainly(strings.Split(v.Flag.PlaceHolder, "|")), nil
+	}
+	if name == "core" && e.cores != nil {
+		return plainly(slices.Sorted(maps.Keys(e.cores.Cores))), nil
+	}
+	if e.client == nil {
+		return nil, nil
+	}
 	if name == "plugin" {
 		return e.pluginNames(ctx)
 	}
 	path, known := paths[name]
 	if !known || name == "token" && v.Flag != nil { // the flag wants a value, not a name
-		return nil
+		return nil, nil
 	}
 	q := url.Values{}
 	if name == "archive" || name == "task" {
@@ -237,13 +244,13 @@ func (e *env) values(name string, v *kong.Value) []candidate {
 	}
 	all, err := e.client.Objects(path).List(ctx, q)
 	if err != nil {
-		return nil
+		return nil, err
 	}
 	found := make([]candidate, 0, len(all))
 	for _, o := range all {
 		found = append(found, named(*o))
 	}
-	return found
+	return found, nil
 }
 
 func plainly(words []string) []candidate {
@@ -254,16 +261,16 @@ func plainly(words []string) []candidate {
 	return all
 }
 
-func (e *env) pluginNames(ctx context.Context) []candidate {
+func (e *env) pluginNames(ctx context.Context) ([]candidate, error) {
 	offers, err := e.client.Plugins(ctx)
 	if err != nil {
-		return nil
+		return nil, err
 	}
 	all := make([]candidate, len(offers))
 	for n, o := range offers {
 		all[n] = candidate{o.Name, describe(o)}
 	}
-	return all
+	return all, nil
 }
 
 func describe(o plugin.Offer) string {

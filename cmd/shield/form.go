@@ -125,7 +125,11 @@ func (f *form) one(flag *kong.Flag) error {
 		return f.endpoint()
 	}
 	q := &question{label: flag.Name, help: flag.Help, optional: !flag.Required, preset: f.current(flag)}
-	if found := f.e.values(flag.Name, flag.Value); len(found) > 0 {
+	found, err := f.e.values(f.e.ctx, flag.Name, flag.Value)
+	if err != nil && (flag.Required || !errors.Is(err, shield.Forbidden)) {
+		return err
+	}
+	if len(found) > 0 {
 		for _, c := range found {
 			q.words = append(q.words, c.word)
 		}
