@@ -42,7 +42,7 @@ func (t *target) Backup(ctx context.Context, w io.Writer) error {
 		return err
 	}
 	defer func() { _ = c.Close() }()
-	err = copyOut(w, c)
+	err = copyOut(w, prompt{ctx, c})
 	if err == nil && !c.Over() {
 		err = shield.Errorf(shield.Internal, c.Op(), "the writer returned before the stream had ended")
 	}
@@ -51,6 +51,21 @@ func (t *target) Backup(ctx context.Context, w io.Writer) error {
 	}
 	// A plugin that has ended already cannot be stopped, and ended well.
 	return shield.FirstError(c.Finish(), err)
+}
+
+// A prompt call looks for itself whether ctx is done. On a busy machine the
+// goroutine that stops the call is late, and the plugin fast.
+type prompt struct {
+	ctx context.Context
+	Call
+}
+
+// Read implements io.Reader.
+func (p prompt) Read(b []byte) (int, error) {
+	if p.ctx.Err() != nil {
+		p.Stop(ContextError(p.ctx, p.Op()))
+	}
+	return p.Call.Read(b)
 }
 
 // copyOut lets w read from r where it can, and else copies in large pieces.

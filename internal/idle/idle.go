@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"sync/atomic"
 	"time"
 )
 
@@ -22,6 +23,7 @@ func Conn(c net.Conn, limit time.Duration) net.Conn {
 type conn struct {
 	net.Conn
 	limit time.Duration
+	over  atomic.Bool // a read or a write has failed for that
 }
 
 func (c *conn) Read(p []byte) (int, error) {
@@ -45,8 +47,14 @@ func (c *conn) Write(p []byte) (int, error) {
 	}
 }
 
+// worded says it of a write, too, that a connection has met which was closed
+// because of the read beside it.
 func (c *conn) worded(err error) error {
-	if errors.Is(err, os.ErrDeadlineExceeded) {
+	late := errors.Is(err, os.ErrDeadlineExceeded)
+	if late {
+		c.over.Store(true)
+	}
+	if late || errors.Is(err, net.ErrClosed) && c.over.Load() {
 		return &timeout{fmt.Sprintf("no byte moved for %s", c.limit), err}
 	}
 	return err

@@ -87,3 +87,27 @@ func TestNoLimit(t *testing.T) {
 		t.Error("a connection without a limit is wrapped")
 	}
 }
+
+// A torn connection is one on which the read is late, and the write finds it
+// closed because of that.
+type torn struct{ net.Conn }
+
+func (torn) SetReadDeadline(time.Time) error { return nil }
+func (torn) SetDeadline(time.Time) error     { return nil }
+func (torn) Read([]byte) (int, error)        { return 0, os.ErrDeadlineExceeded }
+func (torn) Write([]byte) (int, error)       { return 0, &net.OpError{Op: "write", Err: net.ErrClosed} }
+
+// TestClosedForIdleness: who reads and who writes are told the same, whoever of
+// them is told first. A connection that was closed by its user is just closed.
+func TestClosedForIdleness(t *testing.T) {
+	c := idle.Conn(torn{}, time.Minute)
+	if _, err := c.Write([]byte("x")); !errors.Is(err, net.ErrClosed) || strings.Contains(err.Error(), "no byte moved") {
+		t.Errorf("closed: %v", err)
+	}
+	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("read: %v", err)
+	}
+	if _, err := c.Write([]byte("x")); err == nil || !strings.Contains(err.Error(), "no byte moved for 1m0s") {
+		t.Errorf("closed for idleness: %v", err)
+	}
+}
